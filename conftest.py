@@ -1,0 +1,5 @@
+"""Registers the hooks; the code behind them is in `fuzz.plugin`."""
+
+from __future__ import annotations
+
+pytest_plugins = ("fuzz.plugin",)

@@ -1,0 +1,189 @@
+"""A-priori bounds on the rounding error of each kernel's arithmetic, and the interval that an output must lie in.
+
+u is the unit roundoff of the 16-bit dtype, v that of float32, eta the underflow unit, gamma_n(v) = nv / (1 - nv)
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). The arithmetic of each arm was read in
+upstream's `csrc/gemm_4bit_simt.cu`, `csrc/gemm_4bit_sm80.cu` and `csrc/kernels.cu`.
+
+These bounds hold for any order of summation and for every input in range; they never flag a correct kernel. What lies
+beyond is definitely wrong.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from fuzz.engine.reference import Product
+from fuzz.engine.verdict import ErrorModel
+
+V: Final = 2.0**-24
+FLUSH: Final = 2.0**-126
+"""Smallest normal float32: kernels built with --use_fast_math flush what is below to zero, one such error a step."""
+
+ROUNDOFF: Final = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: V}
+UNDERFLOW: Final = {torch.float16: 2.0**-25, torch.bfloat16: FLUSH, torch.float32: FLUSH}
+OVERFLOW: Final = {torch.float16: 65520.0, torch.bfloat16: 3.39e38, torch.float32: 3.40e38}
+"""From here on a number may round to infinity; for bfloat16 and float32 a little less than the exact limit."""
+
+TENSOR_CORE_STEP: Final = 4
+TENSOR_CORE_ERROR: Final = 6.0 * 2.0**-23
+"""Terms per fused step and its error relative to sum|terms|, for Volta, the weakest tensor core: (n+1) * 2**-F + 2**-23
+with n = 4 and F = 23 (Fasi, Higham, Mikaitis, Pranesh, PeerJ CS 330, 2021; MMA-Sim, arXiv 2511.10909)."""
+
+
+class Arm(enum.Enum):
+    """A kernel's arithmetic."""
+
+    SIMT = "simt"  # legacy gemv and fused SIMT kernels: rounds code, scale, weight and product
+    DENSE = "dense"  # tensor cores, cuBLAS or CPU BLAS on weights rounded once
+    CPU_BF16 = "cpu_bf16"  # the CPU's fused kernel: activation, scale and weight in bfloat16
+
+
+def gamma(steps: float, unit: float) -> float:
+    """n*u / (1 - n*u), the bound on n accumulated roundings."""
+    return steps * unit / (1.0 - steps * unit)
+
+
+def _simt(dtype: torch.dtype, terms: int) -> ErrorModel:
+    # A lane adds 32 products of every 1024, then five shuffles join 32 lanes; one addition for a bias; one to spare.
+    depth = gamma(32 * math.ceil(terms / 1024) + 7, V)
+    if dtype is torch.float32:
+        return ErrorModel(
+            product=gamma(32 * math.ceil(terms / 1024) + 9, V), code=2 * FLUSH, activation=2 * FLUSH, constant=2 * terms * FLUSH
+        )
+    u, eta = ROUNDOFF[dtype], UNDERFLOW[dtype]
+    theta = (1 + u) ** 4 - 1
+    return ErrorModel(
+        product=theta * (1 + depth) + depth,
+        code=(1 + u) ** 3 * eta * (1 + depth),
+        activation=(1 + u) * eta * (1 + depth),
+        constant=terms * (eta * (1 + depth) + FLUSH),
+    )
+
+
+def _dense(dtype: torch.dtype, terms: int, stored: torch.dtype) -> ErrorModel:
+    # Weights are rounded to `stored` (dequantize_4bit: the dtype of the quantized weight), then to `dtype`.
+    u, stored_u = ROUNDOFF[dtype], ROUNDOFF[stored]
+    weight = (1 + V) * (1 + stored_u) * (1 + u) - 1
+    # On 16-bit inputs tensor cores or float32 FMA; the former is the larger. On float32 inputs plain float32.
+    steps = gamma(math.ceil(terms / TENSOR_CORE_STEP) + 1, TENSOR_CORE_ERROR)
+    reduction = gamma(terms + 2, V) if dtype is torch.float32 else steps
+    return ErrorModel(
+        product=weight * (1 + reduction) + reduction,
+        code=2 * FLUSH,
+        activation=2 * (UNDERFLOW[stored] + UNDERFLOW[dtype] + FLUSH),
+        constant=2 * terms * FLUSH,
+    )
+
+
+def _cpu_bf16(terms: int) -> ErrorModel:
+    # The kernel takes x and the scales in bfloat16, rounds code * scale to bfloat16, sums in float32 (AVX512-BF16 dot
+    # products or AMX tiles, which flush subnormals) and rounds the sum to bfloat16 before it becomes the output dtype.
+    u = ROUNDOFF[torch.bfloat16]
+    theta = (1 + u) ** 4 - 1  # x, code table, scale, weight
+    reduction = gamma(terms + 2, V)
+    return ErrorModel(
+        product=theta * (1 + reduction) + reduction,
+        code=4 * FLUSH,
+        activation=4 * FLUSH,
+        constant=4 * terms * FLUSH,
+        late_rounding=u,
+        late_underflow=FLUSH,
+    )
+
+
+def error_model(arms: Iterable[Arm], dtype: torch.dtype, terms: int, stored: torch.dtype, *, bias: bool) -> ErrorModel:
+    """The model for the weakest of `arms`.
+
+    Args:
+        arms: the kernels that may have run.
+        dtype: of activation and output.
+        terms: in_features, the length of the sum.
+        stored: dtype that the quantized weight had, to which some paths round before they round to `dtype`.
+        bias: whether a bias was added, possibly to a product that was already rounded to `dtype`.
+    """
+    models = {
+        Arm.SIMT: lambda: _simt(dtype, terms),
+        Arm.DENSE: lambda: _dense(dtype, terms, stored),
+        Arm.CPU_BF16: lambda: _cpu_bf16(terms),
+    }
+    model = functools.reduce(ErrorModel.union, (models[arm]() for arm in arms))
+    if not bias:
+        return model
+    late = ErrorModel(
+        late_rounding=model.late_rounding + ROUNDOFF[dtype], late_underflow=model.late_underflow + UNDERFLOW[dtype]
+    )
+    return model.union(late)
+
+
+def dequantize_model(dtype: torch.dtype) -> ErrorModel:
+    """The model of `dequantize_4bit`: one float32 product, rounded to `dtype` (the last rounding is the interval's)."""
+    return ErrorModel(product=V * (1 + V) + (0.0 if dtype is torch.float32 else V), constant=2 * FLUSH)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where an output must lie: float64 `value`, `error` before the last rounding, `low` and `high` in the output dtype.
+
+    `finite` is false where an intermediate result may overflow legitimately; there a non-finite output is accepted.
+    """
+
+    value: torch.Tensor
+    error: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    finite: torch.Tensor
+
+
+def interval(product: Product, model: ErrorModel, dtype: torch.dtype) -> Interval:
+    """The interval of every output, after rounding to `dtype`.
+
+    The kernel's float32 result lies within `error` of `value`, and rounding to nearest is monotone, so the output lies
+    between the rounded ends.
+    """
+    value, error = product.value, _sum_error(product, model)
+    rounded_early = value.abs()
+    if product.bias is not None:
+        value = value + product.bias
+        rounded_early = torch.maximum(rounded_early, value.abs())
+        error = error + V * (value.abs() + error)
+    error = error + model.late_rounding * (rounded_early + error) + model.late_underflow
+    # The reference itself: a float64 sum of exact products.
+    error = error * (1 + 2.0**-40) + product.terms * 2.0**-53 * product.magnitude
+    magnitude = product.magnitude.amax() if product.magnitude.numel() else product.magnitude.sum()
+    # A partial sum is at most sum|x||w|; where even that cannot overflow, with room for every rounding, nothing can.
+    finite = torch.full_like(value, bool(magnitude * 1.01 < OVERFLOW[dtype]), dtype=torch.bool)
+    return Interval(value, error, round_down(value - error, dtype), round_up(value + error, dtype), finite)
+
+
+def _sum_error(product: Product, model: ErrorModel) -> torch.Tensor:
+    return (
+        model.product * product.magnitude
+        + product.scale_error
+        + model.code * product.code_magnitude
+        + model.activation * product.activation_magnitude
+        + model.constant
+    )
+
+
+def round_down(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The smallest output that a float32 number >= `value` (float64) can round to: up to float32, then nearest.
+
+    Directed, because float64 to float16 in torch goes through float32 to nearest and would round twice.
+    """
+    single = value.float()
+    infinity = torch.full_like(single, math.inf)
+    return torch.where(single.double() < value, torch.nextafter(single, infinity), single).to(dtype)
+
+
+def round_up(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The largest output that a float32 number <= `value` (float64) can round to: down to float32, then nearest."""
+    single = value.float()
+    infinity = torch.full_like(single, -math.inf)
+    return torch.where(single.double() > value, torch.nextafter(single, infinity), single).to(dtype)

@@ -1,0 +1,138 @@
+"""One child process, seen from the parent: start, send, wait for a message with a deadline, end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import multiprocessing.context
+import multiprocessing.forkserver
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, Final
+
+from fuzz.engine import worker
+from fuzz.engine.environment import PRELOAD_BITSANDBYTES
+
+LOG_TAIL: Final = 600
+"""Characters of a dead child's output that are kept as evidence."""
+
+JOIN_TIMEOUT: Final = 10.0
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+"""The folder that children must find the project's packages in."""
+
+_STACKS: Final = re.compile(r"\n(?:Current thread|Thread) 0x")
+"""Where faulthandler's dump of Python stacks begins, which is ours and says nothing about the defect."""
+
+
+def fork_context(device: str) -> multiprocessing.context.ForkServerContext:
+    """The fork server's context: children are forked from a process that has preloaded torch.
+
+    It cuts a cold start of several seconds to a fraction; the fork server is one per Python process.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fuzz.engine.preload"])
+    paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    with _environment({PRELOAD_BITSANDBYTES: "1" if device == "cpu" else "0", "PYTHONPATH": paths}):
+        multiprocessing.forkserver.ensure_running()
+    return context
+
+
+@contextlib.contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Child:
+    """A running child. Starts at once; `ready` is filled by the first message."""
+
+    def __init__(self, context: multiprocessing.context.ForkServerContext, device: str, watchdog: float) -> None:
+        handle, log = tempfile.mkstemp(prefix="fuzz-child-", suffix=".log")
+        os.close(handle)
+        self._log = Path(log)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=worker.serve, args=(theirs, device, log, watchdog), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.ready: dict[str, Any] | None = None
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """Send a request; False if the child can no longer be reached."""
+        try:
+            self._pipe.send_bytes(json.dumps(message).encode())
+        except OSError:
+            return False
+        return True
+
+    def receive(self, timeout: float) -> dict[str, Any] | None:
+        """The next message; None if the child died.
+
+        Raises:
+            TimeoutError: nothing came within `timeout` seconds.
+        """
+        if not wait([self._pipe], max(timeout, 0.0)):
+            raise TimeoutError
+        try:
+            message: dict[str, Any] = json.loads(self._pipe.recv_bytes())
+        except (EOFError, OSError):
+            return None
+        return message
+
+    @property
+    def has_message(self) -> bool:
+        """Whether a message, or the end of the child, is waiting."""
+        return bool(wait([self._pipe], 0))
+
+    def end(self) -> str:
+        """Kill the child if it still runs, reap it, and say how it ended: "exit status 1", "SIGSEGV"."""
+        self._pipe.close()
+        self._process.join(0.5)
+        if self._process.exitcode is None:
+            self._process.kill()
+        self._process.join(JOIN_TIMEOUT)
+        return describe_exit(self._process.exitcode)
+
+    def close(self) -> None:
+        """Let an idle child go: it ends when its pipe closes."""
+        self._pipe.close()
+        self._process.join(2.0)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join(JOIN_TIMEOUT)
+        self._log.unlink(missing_ok=True)
+
+    def last_words(self) -> str:
+        """The end of what the child printed."""
+        try:
+            text = self._log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        self._log.unlink(missing_ok=True)
+        return _STACKS.split(text)[0][-LOG_TAIL:].strip()
+
+
+def describe_exit(code: int | None) -> str:
+    """A child's end in words that are the same in every run."""
+    if code is None:
+        return "did not end"
+    if code < 0:
+        return signal.Signals(-code).name
+    return f"exit status {code}"
+
+
+def now() -> float:
+    """Monotonic seconds."""
+    return time.monotonic()

@@ -1,0 +1,224 @@
+"""The executor: Cases in, results out, whatever happens to the child that owns the device.
+
+A death, an exit from C code, a lost CUDA context or silence past the watchdog becomes a verdict with its Case in hand;
+a spare that was started beforehand takes over and the Cases that were waiting are sent to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from fuzz.engine.child import Child, fork_context, now
+from fuzz.engine.verdict import CaseResult, PathVerdict, Symptom
+from strategies.case import Case
+
+PIPELINE: Final = 8
+"""Cases that are sent ahead: enough to hide the pipe, few enough to be sent again after a death."""
+
+START_TIMEOUT: Final = 180.0
+"""Seconds for the first sign of life; a cold start of torch and bitsandbytes takes about 9 on one H200."""
+
+DEFAULT_WATCHDOG: Final = 20.0
+"""Seconds of silence on one path before it counts as a hang; a path takes milliseconds."""
+
+
+class HarnessError(RuntimeError):
+    """The child cannot run at all: bitsandbytes is missing, the device is unusable, or our own code failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a child says when it has started."""
+
+    library: dict[str, Any]
+    system: dict[str, str]
+    note: str
+
+
+Callback = Callable[[CaseResult], None]
+
+
+@dataclass(slots=True)
+class _Request:
+    number: int
+    case: Case
+    only: Sequence[str] | None
+    callback: Callback
+    at: PathVerdict | None = None
+    since: float = field(default_factory=now)
+
+
+class Executor:
+    """Runs Cases in a child process. A context manager; not for use from several threads.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+        watchdog: seconds of silence that make a hang.
+        spare: keep a second child started, so that a death costs no start.
+    """
+
+    def __init__(self, device: str = "auto", watchdog: float = DEFAULT_WATCHDOG, *, spare: bool = True) -> None:
+        self._device, self.watchdog, self._wants_spare = device, watchdog, spare
+        self._context = fork_context(device)
+        self._child: Child | None = None
+        self._spare: Child | None = None
+        self._queue: deque[_Request] = deque()
+        self._numbers = 0
+        self.replaced = 0
+        self.ready: Ready | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def start(self) -> Ready:
+        """Start the first child and wait until it has looked at bitsandbytes and the device.
+
+        Raises:
+            HarnessError: it cannot run, with the reason.
+        """
+        if self._child is None:
+            self._child = self._take_child()
+        if self.ready is None:
+            raise HarnessError("the child did not say what it runs on")
+        return self.ready
+
+    def close(self) -> None:
+        """End the children. Cases that wait are dropped."""
+        self._queue.clear()
+        for child in (self._child, self._spare):
+            if child is not None:
+                child.close()
+        self._child = self._spare = None
+
+    def submit(self, case: Case, callback: Callback, only: Sequence[str] | None = None) -> None:
+        """Queue `case` and return as soon as there is room; `callback` gets the result, here or in a later call.
+
+        Raises:
+            HarnessError: the child reported a mistake of ours, or cannot be started.
+        """
+        self._enqueue(case, callback, only)
+        while len(self._queue) >= PIPELINE or (self._child is not None and self._queue and self._child.has_message):
+            self._step()
+
+    def run(self, case: Case, only: Sequence[str] | None = None) -> CaseResult:
+        """Run `case` and wait for its result (and for all that was queued before it)."""
+        results: list[CaseResult] = []
+        self._enqueue(case, results.append, only)
+        self.drain()
+        return results[0]
+
+    def drain(self) -> None:
+        """Wait for everything that is queued."""
+        while self._queue:
+            self._step()
+
+    def renew(self) -> None:
+        """Replace the child by a fresh process, so that nothing that happened before can matter."""
+        self.drain()
+        if self._child is not None:
+            self._child.close()
+        self._child = self._take_child()
+
+    def _enqueue(self, case: Case, callback: Callback, only: Sequence[str] | None) -> None:
+        self.start()
+        self._numbers += 1
+        request = _Request(self._numbers, case, only, callback)
+        self._queue.append(request)
+        self._send(request)
+
+    def _send(self, request: _Request) -> None:
+        message = {"id": request.number, "case": request.case.to_json(), "only": request.only and list(request.only)}
+        if self._child is not None:
+            self._child.send(message)  # if the child is dead, the next step sees it and sends this again
+
+    def _step(self) -> None:
+        child, head = self._child, self._queue[0]
+        if child is None:
+            raise HarnessError("the executor is closed")
+        try:
+            message = child.receive(head.since + self.watchdog - now())
+        except TimeoutError:
+            self._replace(Symptom.HANG)
+            return
+        if message is None:
+            self._replace(Symptom.PROCESS_DIED)
+        elif "at" in message:
+            head.at, head.since = PathVerdict.from_json(message["at"]), now()
+        elif "broken" in message:
+            raise HarnessError(f"the harness failed on a Case: {message['broken']}\n{head.case.to_json()}")
+        else:
+            self._finish(CaseResult(tuple(PathVerdict.from_json(verdict) for verdict in message["verdicts"])))
+
+    def _finish(self, result: CaseResult) -> None:
+        head = self._queue.popleft()
+        if self._queue:
+            self._queue[0].since = now()
+        if any(verdict.symptom is Symptom.CONTEXT_LOST for verdict in result.failures):
+            self._take_over()
+        head.callback(result)
+
+    def _replace(self, symptom: Symptom) -> None:
+        """Turn the end of the child into a verdict on the Case that it was running."""
+        child, head = self._child, self._queue[0]
+        if child is None:
+            raise HarnessError("the executor is closed")
+        how, words = child.end(), child.last_words()
+        if head.at is None:  # it ended between two Cases; nobody is to blame, the queue is sent again
+            self._take_over()
+            return
+        seconds = f"no sign of life for {self.watchdog:g} s"
+        verdict = dataclasses.replace(
+            head.at,
+            symptom=symptom,
+            how="" if symptom is Symptom.HANG else how,
+            expected="a result or a Python exception",
+            got=seconds if symptom is Symptom.HANG else f"the process ended: {how}" + (f"\n{words}" if words else ""),
+        )
+        self._queue.popleft()
+        self._take_over()
+        head.callback(CaseResult((verdict,)))
+
+    def _take_over(self) -> None:
+        self.replaced += 1
+        self._child = self._take_child()
+        for request in self._queue:
+            request.at, request.since = None, now()
+            self._send(request)
+
+    def _take_child(self) -> Child:
+        """A child that is ready: the spare if there is one. Then start the next spare."""
+        child = self._spare or self._new_child()
+        self._spare = None
+        self.ready = _wait_ready(child)
+        if self._wants_spare:
+            self._spare = self._new_child()
+        return child
+
+    def _new_child(self) -> Child:
+        return Child(self._context, self._device, self.watchdog)
+
+
+def _wait_ready(child: Child) -> Ready:
+    try:
+        message = child.receive(START_TIMEOUT)
+    except TimeoutError:
+        child.end()
+        raise HarnessError(f"the child did not start within {START_TIMEOUT:g} s: {child.last_words()}") from None
+    if message is None:
+        how = child.end()
+        raise HarnessError(f"the child ended while it started ({how}): {child.last_words()}")
+    if "failed" in message:
+        child.end()
+        child.last_words()
+        raise HarnessError(message["failed"])
+    return Ready(message["ready"], message["system"], message["note"])
+

@@ -1,0 +1,58 @@
+"""Draws Cases with Hypothesis for as long as the caller wants more.
+
+Hypothesis stops at the first failure and counts examples; a campaign records failures and watches the clock. So the
+test function here never fails, and it ends the search with an exception that Hypothesis lets through.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as with_seed
+from hypothesis.strategies import SearchStrategy
+
+from strategies.case import Case
+
+SLICE: Final = 5000
+"""Cases drawn by one call of Hypothesis: its memory grows by about 1.3 kB a case, and a fresh seed starts afresh."""
+
+# parent: under CI=true a profile is otherwise derandomized, and the nightly run would repeat itself.
+_SETTINGS: Final = settings(
+    parent=settings.get_profile("default"),
+    max_examples=SLICE,
+    database=None,
+    derandomize=False,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class _Enough(KeyboardInterrupt):
+    """Ends a search. Hypothesis treats any other exception as a failure to be shrunk."""
+
+
+def explore(strategy: SearchStrategy[Case], seed: int, visit: Callable[[Case], bool]) -> None:
+    """Call `visit` with Case after Case until it returns False.
+
+    Args:
+        strategy: what to draw from.
+        seed: equal seeds draw equal Cases in equal order, with the same Hypothesis.
+        visit: returns whether to go on.
+    """
+    seeds = random.Random(seed)  # noqa: S311 - not for secrets
+
+    @_SETTINGS
+    @given(strategy)
+    def search(case: Case) -> None:
+        if not visit(case):
+            raise _Enough
+
+    try:
+        while True:
+            with_seed(seeds.getrandbits(64))(search)()
+    except _Enough:
+        return

@@ -1,0 +1,121 @@
+"""The bitsandbytes under test: which features it has, found by looking and not by version number."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+_VALID_BLOCKSIZES: Final = re.compile(r"Valid values are ([\d, and]+)\.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """What the loaded bitsandbytes can do, and where it runs.
+
+    Attributes:
+        fused: the op `gemm_4bit` exists; from then on `matmul_4bit` normalizes the packed weight (0.50).
+        out_variant: the op `gemv_4bit.out` has an implementation on this device.
+        cpu_repack: `Linear4bit` repacks its weight for AVX512-BF16 on this CPU.
+        documented_blocksizes: the list in the docstring of `functional.quantize_4bit`.
+    """
+
+    version: str
+    device: str
+    fused: bool
+    out_variant: bool
+    cpu_repack: bool
+    documented_blocksizes: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The features as JSON data."""
+        return dataclasses.asdict(self)
+
+
+def inspect_library(device: str) -> Library:
+    """Import bitsandbytes and look at it.
+
+    Args:
+        device: "cpu" or "cuda", where it will run.
+
+    Raises:
+        ImportError: bitsandbytes cannot be imported.
+    """
+    import bitsandbytes  # noqa: PLC0415 - importing it initialises CUDA, which only the child may do
+    from bitsandbytes import functional  # noqa: PLC0415
+
+    has_avx512bf16 = getattr(functional, "has_avx512bf16", None)
+    return Library(
+        version=bitsandbytes.__version__,
+        device=device,
+        fused=hasattr(torch.ops.bitsandbytes, "gemm_4bit"),
+        out_variant=_has_out_variant(device),
+        cpu_repack=device == "cpu" and has_avx512bf16 is not None and bool(has_avx512bf16()),
+        documented_blocksizes=documented_blocksizes(functional.quantize_4bit.__doc__ or ""),
+    )
+
+
+def documented_blocksizes(docstring: str) -> tuple[int, ...]:
+    """The blocksizes that a docstring of `quantize_4bit` lists.
+
+    Raises:
+        ValueError: the docstring lists none, so that nothing is known about what is valid.
+    """
+    found = _VALID_BLOCKSIZES.search(docstring)
+    if found is None:
+        raise ValueError("the docstring of bitsandbytes.functional.quantize_4bit no longer lists the valid blocksizes")
+    return tuple(int(number) for number in re.findall(r"\d+", found[1]))
+
+
+def _has_out_variant(device: str) -> bool:
+    key = {"cpu": "CPU", "cuda": "CUDA"}[device]
+    op = getattr(torch.ops.bitsandbytes, "gemv_4bit", None)
+    if op is None or "out" not in op.overloads():
+        return False
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key("bitsandbytes::gemv_4bit.out", key))
+
+
+def system_info(library: Library) -> dict[str, str]:
+    """Versions and hardware, as an upstream issue asks for them."""
+    info = {
+        "bitsandbytes": library.version,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": library.device,
+    }
+    if library.device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        info["gpu"] = properties.name
+        info["compute_capability"] = f"{properties.major}.{properties.minor}"
+        info["cuda"] = str(torch.version.cuda)
+        info["driver"] = _driver_version()
+    else:
+        info["cpu"] = f"{_cpu_model()} ({torch.backends.cpu.get_cpu_capability()})"
+    return info
+
+
+def _driver_version() -> str:
+    raw = getattr(torch._C, "_cuda_getDriverVersion", lambda: 0)()
+    cuda = f"CUDA {raw // 1000}.{raw % 1000 // 10}"
+    try:
+        with open("/proc/driver/nvidia/version", encoding="utf-8") as file:
+            release = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", file.readline())
+    except OSError:
+        return cuda
+    return f"{release[1]} ({cuda})" if release else cuda
+
+
+def _cpu_model() -> str:
+    if sys.platform == "linux":
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            models = re.findall(r"model name\s*: (.*)", file.read())
+        if models:
+            return str(models[0])
+    return platform.processor() or os.uname().machine

@@ -1,0 +1,137 @@
+"""Reduces a failing Case: every field neutral that can be, every dimension as small as it can be.
+
+It works on the Case and not on Hypothesis' choices: Cases also come from files and from other machines, each trial must
+go through the executor, and the result must not depend on what order the strategies draw in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strategies import fields
+from strategies.case import Case, CaseError
+
+MAX_ROUNDS: Final = 5
+"""Rounds over all fields; the second usually changes nothing and ends the reduction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """The minimal Case, how many trials it took, and whether it was finished in time."""
+
+    case: Case
+    trials: int
+    finished: bool
+
+
+class OutOfTime(Exception):  # noqa: N818 - not an error: reduction stops with what it has
+    """Raised by a predicate to end the reduction."""
+
+
+def reduce_case(case: Case, fails: Callable[[Case], bool]) -> Reduction:
+    """The simplest Case near `case` for which `fails` holds.
+
+    Args:
+        case: a Case for which `fails` holds; it is not tried again.
+        fails: tells whether a Case still shows the same failure; may raise `OutOfTime`.
+
+    The result is minimal in this sense: no choice field can be set to a duller value, and no dimension made smaller
+    by one, with the failure still there.
+    """
+    reducer = _Reducer(case, fails)
+    try:
+        finished = reducer.reduce()
+    except OutOfTime:
+        finished = False
+    return Reduction(reducer.best, reducer.trials, finished)
+
+
+class _Reducer:
+    def __init__(self, case: Case, fails: Callable[[Case], bool]) -> None:
+        self.best = case
+        self.trials = 0
+        self._fails = fails
+        self._known = {case: True}
+
+    def reduce(self) -> bool:
+        for _ in range(MAX_ROUNDS):
+            before = self.best
+            self._neutralize_together()
+            for name in fields.CHOICES:
+                self._first_of(name, _duller(name, fields.get(self.best, name)))
+            self._first_of("activation.leading", _simpler_leading(self.best.activation.leading))
+            for name in fields.DIMENSIONS:
+                self._shrink_integer(name)
+            self._shrink_rows()
+            self._first_of("seed", iter(range(min(self.best.seed, 3))))
+            if self.best == before:
+                return True
+        return False
+
+    def _try(self, candidate: Case) -> bool:
+        if candidate not in self._known:
+            self.trials += 1
+            self._known[candidate] = self._fails(candidate)
+        if self._known[candidate]:
+            self.best = candidate
+        return self._known[candidate]
+
+    def _try_field(self, name: str, value: Any) -> bool:
+        try:
+            return self._try(fields.replace(self.best, name, value))
+        except CaseError:
+            return False
+
+    def _neutralize_together(self) -> None:
+        candidate = self.best
+        for name in fields.CHOICES:
+            candidate = fields.replace(candidate, name, fields.neutral(name))
+        self._try(candidate)
+
+    def _first_of(self, name: str, values: Iterator[Any]) -> None:
+        any(self._try_field(name, value) for value in values)
+
+    def _shrink_integer(self, name: str) -> None:
+        """Probe powers of two from below, then subtract powers of two from what still fails."""
+        size = fields.get(self.best, name)
+        any(self._try_field(name, 2**power) for power in range((size - 1).bit_length()))
+        step = 2 ** fields.get(self.best, name).bit_length()
+        while step:
+            size = fields.get(self.best, name)
+            if size <= step or not self._try_field(name, size - step):
+                step //= 2
+
+    def _shrink_rows(self) -> None:
+        leading = self.best.activation.leading
+        for place in range(len(leading)):
+            for size in _smaller_sizes(leading[place]):
+                shape = self.best.activation.leading
+                if len(shape) == len(leading) and self._try_field(
+                    "activation.leading", (*shape[:place], size, *shape[place + 1 :])
+                ):
+                    break
+
+
+def _duller(name: str, value: Any) -> Iterator[Any]:
+    choices = fields.CHOICES[name]
+    return iter(choices[: choices.index(value)])
+
+
+def _simpler_leading(leading: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Shapes of lower rank, then of one row, simplest first."""
+    candidates: list[tuple[int, ...]] = [(), (1,), (2,)]
+    if leading:
+        candidates += [(math.prod(leading),), (1,) * len(leading)]
+    for candidate in candidates:
+        if (len(candidate), math.prod(candidate)) < (len(leading), math.prod(leading)):
+            yield candidate
+
+
+def _smaller_sizes(size: int) -> Iterator[int]:
+    """Ascending: all small sizes, powers of two with their neighbours, then the ones just below."""
+    landmarks = {near for power in range(3, 17) for near in (2**power - 1, 2**power, 2**power + 1)}
+    close = {size - step for step in (1, 2, 3, 4, 8, 16, 32)}
+    yield from sorted(value for value in set(range(1, 9)) | landmarks | close if 1 <= value < size)

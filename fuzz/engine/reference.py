@@ -1,0 +1,118 @@
+"""The independent reference: decodes the quantized weight and multiplies in float64, on the CPU, with our own code.
+
+Nothing of bitsandbytes is called here, so that a mistake that all of its paths share is still seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from fuzz.engine.codebooks import CODES
+from strategies.case import Case, Layout
+
+FLOAT32_ROUNDOFF = 2.0**-24
+NESTED_BLOCKSIZE = 256
+"""Blocksize of the second level of statistics (`functional.quantize_4bit`, `compress_statistics`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWeight:
+    """A quantized weight as exact numbers, all float64 with logical shape (out_features, in_features).
+
+    The weight is `code * scale`. `scale_error` bounds how far a float32 evaluation of `scale` may lie from it: 0 for
+    plain statistics, which are stored in float32; for compressed ones the two roundings of
+    `code8 * absmax2 + offset`, 2v(|code8 * absmax2| + |scale|) with v = 2**-24.
+    """
+
+    code: torch.Tensor
+    scale: torch.Tensor
+    scale_error: torch.Tensor
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """code * scale: exact, since a product of two float32 numbers fits into float64."""
+        return self.code * self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The product of an activation and a decoded weight and the sums that bounds are made of.
+
+    All float64: `value`, `magnitude` (sum|x||w| including the error of the scales) and `code_magnitude` (sum|x||c|)
+    of shape (*leading, out_features), `activation_magnitude` (sum|x|) of shape (*leading, 1). `bias` is exact.
+    `scale_error` is sum|x||c| times the bound on the error of the scales.
+    """
+
+    value: torch.Tensor
+    magnitude: torch.Tensor
+    code_magnitude: torch.Tensor
+    activation_magnitude: torch.Tensor
+    scale_error: torch.Tensor
+    bias: torch.Tensor | None
+    terms: int
+
+
+def packed_bytes(packed: torch.Tensor) -> torch.Tensor:
+    """The packed nibbles as a flat uint8 tensor on the CPU, whatever the storage dtype."""
+    return packed.detach().cpu().contiguous().view(torch.uint8).flatten()
+
+
+def nibbles(data: torch.Tensor, count: int) -> torch.Tensor:
+    """The first `count` 4-bit indices of `data` (uint8), high nibble first, as int64."""
+    return torch.stack((data >> 4, data & 15), dim=1).flatten()[:count].long()
+
+
+def decode(case: Case, packed: torch.Tensor, state: Any) -> DecodedWeight:
+    """The weight that `packed` and its `QuantState` stand for.
+
+    Args:
+        packed: as `quantize_4bit` returned it, on any device, any storage dtype.
+        state: the `QuantState`; `absmax`, `offset` and `state2` are read.
+    """
+    count = case.weight.elements
+    blocks = torch.arange(count) // case.quantization.blocksize
+    code = torch.tensor(CODES[case.quantization.quant_type], dtype=torch.float32).double()
+    scale, scale_error = _scales(state)
+    flat = (code[nibbles(packed_bytes(packed), count)], scale[blocks], scale_error[blocks])
+    return DecodedWeight(*(_logical(case, part) for part in flat))
+
+
+def _logical(case: Case, flat: torch.Tensor) -> torch.Tensor:
+    stored = flat.reshape(case.weight.stored_shape)
+    return stored if case.weight.layout is Layout.OUT_IN else stored.t()
+
+
+def _scales(state: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    absmax = state.absmax.detach().cpu()
+    if state.state2 is None:
+        return absmax.double(), torch.zeros(len(absmax), dtype=torch.float64)
+    code8 = state.state2.code.detach().cpu().double()[absmax.long()]
+    outer = state.state2.absmax.detach().cpu().double()[torch.arange(len(absmax)) // NESTED_BLOCKSIZE]
+    scaled = code8 * outer
+    scale = scaled + state.offset.detach().cpu().double()
+    return scale, 2 * FLOAT32_ROUNDOFF * (scaled.abs() + scale.abs())
+
+
+def multiply(activation: torch.Tensor, weight: DecodedWeight, bias: torch.Tensor | None) -> Product:
+    """`activation @ weight.T` (without the bias) and the sums beside it.
+
+    Args:
+        activation: shape (*leading, in_features), any float dtype, on the CPU.
+        weight: shape (out_features, in_features).
+        bias: shape (out_features,) or None; only carried along.
+    """
+    x, code = activation.detach().double(), weight.code.abs().t()
+    values = weight.weight.t()
+    scale_error = x.abs() @ (code * weight.scale_error.t())
+    return Product(
+        value=x @ values,
+        magnitude=x.abs() @ values.abs() + scale_error,
+        code_magnitude=x.abs() @ code,
+        activation_magnitude=x.abs().sum(-1, keepdim=True),
+        scale_error=scale_error,
+        bias=None if bias is None else bias.detach().double(),
+        terms=x.shape[-1],
+    )

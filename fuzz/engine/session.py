@@ -1,0 +1,235 @@
+"""One fuzzing session: executor, budget, reports directory and known issues, from options to findings.
+
+The pytest plugin and the commands drive it; it knows neither.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hypothesis.strategies import SearchStrategy
+
+from fuzz.engine.budget import Budget
+from fuzz.engine.campaign import Campaign, Observation, Progress, Verified
+from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
+from fuzz.engine.known import KnownIssue
+from fuzz.engine.verify import run_script
+from reports.finding import Finding
+from reports.run import RunDirectory, RunRecord
+from reports.script import write_script
+from strategies import fields
+from strategies.case import Case
+
+RECORD_INTERVAL: Final = 5.0
+"""Seconds between two writings of `run.json` while a run goes on."""
+
+SCRIPTS_AT_ONCE: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a user can choose.
+
+    Attributes:
+        device: "auto", "cpu" or "cuda".
+        budget: seconds for the whole run.
+        reports: directory for everything that is written.
+        known: rows of the known-issues file.
+    """
+
+    device: str
+    budget: float
+    seed: int
+    reports: Path
+    known: tuple[KnownIssue, ...] = ()
+    watchdog: float = DEFAULT_WATCHDOG
+
+
+class Session:
+    """A run. Use `start`, then `explore` for each property, then `finish`.
+
+    Args:
+        options: what the user chose.
+        on_progress: called with the progress and the budget after every Case.
+        on_observation: called when a kind of failure is seen for the first time.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        on_progress: Callable[[Progress, Budget], None] = lambda progress, budget: None,  # noqa: ARG005
+        on_observation: Callable[[Observation], None] = lambda observation: None,  # noqa: ARG005
+    ) -> None:
+        self.options = options
+        self.budget = Budget(options.budget)
+        self.findings: list[Finding] = []
+        self._directory = RunDirectory(options.reports)
+        self._executor = Executor(options.device, options.watchdog)
+        self._on_progress, self._on_observation = on_progress, on_observation
+        self._campaign: Campaign | None = None
+        self._unconfirmed: list[dict[str, str]] = []
+        self._recorded = 0.0
+        self.ready: Ready | None = None
+
+    def start(self) -> Ready:
+        """Check the reports directory and start the first child.
+
+        Raises:
+            ReportsError: the directory cannot be written.
+            HarnessError: no child can run, with the reason.
+        """
+        self._directory.prepare()
+        began = time.monotonic()
+        ready = self.ready = self._executor.start()
+        device = ready.system["device"]
+        self._campaign = Campaign(self._executor, device, self.budget, self, time.monotonic() - began)
+        self._write_record("running")
+        return ready
+
+    def explore(self, strategy: SearchStrategy[Case], share: float) -> None:
+        """Search one property.
+
+        Args:
+            strategy: what to draw from.
+            share: part of the time that is left, from 0 to 1.
+        """
+        until = self.budget.elapsed + max(self.budget.left, 0.0) * share
+        self._running().explore(strategy, self.options.seed, until)
+
+    def replay(self, cases: Iterable[Case]) -> None:
+        """Run given Cases as if they had been drawn."""
+        self._running().replay(cases)
+
+    def finish(self, stop_reason: str | None = None) -> list[Finding]:
+        """Verify what was found, write it, and end the children. Returns the verified findings."""
+        campaign = self._running()
+        if stop_reason:
+            campaign.progress.stop_reason = stop_reason
+        try:
+            verified = campaign.verify()
+            with ThreadPoolExecutor(max_workers=SCRIPTS_AT_ONCE) as pool:
+                findings = list(pool.map(self._complete, verified))
+        finally:
+            self._executor.close()
+        self.findings = [finding for finding in findings if finding.verified]
+        self._unconfirmed = [_unconfirmed(finding) for finding in findings if not finding.verified]
+        self._write_record(campaign.progress.stop_reason)
+        return self.findings
+
+    def close(self) -> None:
+        """End the children."""
+        self._executor.close()
+
+    @property
+    def record(self) -> RunRecord:
+        """The run so far, as `run.json` has it."""
+        return self._record(self._running().progress.stop_reason)
+
+    def observed(self, observation: Observation) -> None:
+        """Write an observation to disk at once, so that a killed run leaves it."""
+        self._directory.observe(
+            {
+                "case": observation.case.to_json(),
+                "verdict": observation.verdict.to_json(),
+                "number": observation.number,
+                "elapsed": round(observation.elapsed, 3),
+            }
+        )
+        self._on_observation(observation)
+
+    def progressed(self, progress: Progress) -> None:
+        """Write `run.json` now and then, and tell the front end."""
+        if self.budget.elapsed - self._recorded > RECORD_INTERVAL:
+            self._write_record("running")
+        self._on_progress(progress, self.budget)
+
+    def _running(self) -> Campaign:
+        if self._campaign is None:
+            raise HarnessError("the session was not started")
+        return self._campaign
+
+    def _complete(self, verified: Verified) -> Finding:
+        """Make the finding: write its script, run it, write the rest."""
+        finding = self._finding(verified)
+        script = write_script(finding)
+        if finding.reproduced:
+            path = self._directory.write_script(finding, script)
+            finding = dataclasses.replace(finding, script=run_script(path))
+            self._directory.write_finding(finding, script)
+        return finding
+
+    def _finding(self, verified: Verified) -> Finding:
+        observation, reduction = verified.candidate.observation, verified.candidate.reduction
+        verdict = verified.verification.verdict or observation.verdict
+        system = self.ready.system if self.ready else {}
+        triggers = {name: fields.json_value(value) for name, value in fields.non_neutral(reduction.case).items()}
+        finding = Finding(
+            surface=verdict.surface,
+            path=verdict.path,
+            symptom=observation.key.symptom.value,
+            how=verdict.how,
+            ruling=verdict.ruling.value,
+            source=verdict.source,
+            case=reduction.case,
+            first_case=observation.case,
+            triggers=triggers,
+            expected=verdict.expected,
+            got=verdict.got,
+            error_over_bound=verdict.error_over_bound,
+            arms=verdict.arms,
+            model=None if verdict.model is None else dataclasses.asdict(verdict.model),
+            reproduced=verified.verification.reproduced,
+            attempts=verified.verification.attempts,
+            observed=verified.observed,
+            trials=reduction.trials,
+            minimal=reduction.finished,
+            others=verified.verification.others,
+            system=system,
+        )
+        known = next((row for row in self.options.known if row.covers(finding.signature, system["bitsandbytes"])), None)
+        return dataclasses.replace(finding, known=known.link) if known else finding
+
+    def _record(self, stop_reason: str) -> RunRecord:
+        progress = self._running().progress
+        ready = self.ready
+        return RunRecord(
+            system=ready.system if ready else {},
+            note=ready.note if ready else "",
+            seed=self.options.seed,
+            budget=self.options.budget,
+            cases=progress.cases,
+            surfaces=dict(progress.surfaces),
+            paths=dict(progress.paths),
+            rulings=dict(progress.rulings),
+            children_replaced=self._executor.replaced,
+            seconds=round(self.budget.elapsed, 3),
+            stop_reason=stop_reason,
+            findings=[_entry(finding) for finding in self.findings],
+            unconfirmed=self._unconfirmed,
+        )
+
+    def _write_record(self, stop_reason: str) -> None:
+        self._recorded = self.budget.elapsed
+        self._directory.write_run(self._record(stop_reason))
+
+
+def _entry(finding: Finding) -> dict[str, str]:
+    state = "known" if finding.known else "new"
+    return {"signature": finding.signature, "slug": finding.slug, "state": state, "link": finding.known or ""}
+
+
+def _unconfirmed(finding: Finding) -> dict[str, str]:
+    """Why an observation is not a finding."""
+    if finding.reproduced < finding.attempts:
+        reason = f"failed in {finding.reproduced} of {finding.attempts} fresh processes"
+    elif finding.script is None or finding.script.exit_status is None:
+        reason = "its script did not end in time"
+    else:
+        reason = f"its script ended with exit status {finding.script.exit_status}, not 1"
+    return {"signature": finding.signature, "slug": finding.slug, "reason": reason}

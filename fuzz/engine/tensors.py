@@ -1,0 +1,58 @@
+"""Builds the tensors of a Case. All on the CPU first, so that equal Cases give equal tensors on every machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from strategies.case import Case, Fill, FloatDType, Layout, StorageDType
+from strategies.fills import FILLS
+
+FLOAT_DTYPES: Final[dict[FloatDType, torch.dtype]] = {
+    FloatDType.FLOAT32: torch.float32,
+    FloatDType.FLOAT16: torch.float16,
+    FloatDType.BFLOAT16: torch.bfloat16,
+}
+STORAGE_DTYPES: Final[dict[StorageDType, torch.dtype]] = {
+    StorageDType.UINT8: torch.uint8,
+    StorageDType.FLOAT16: torch.float16,
+    StorageDType.BFLOAT16: torch.bfloat16,
+    StorageDType.FLOAT32: torch.float32,
+}
+
+WEIGHT_STREAM: Final = 0
+ACTIVATION_STREAM: Final = 1
+BIAS_STREAM: Final = 2
+STREAMS: Final = 3
+"""A Case has one seed; its tensors take `STREAMS * seed + stream`, so that no two of them are filled alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The input tensors of a Case on the CPU.
+
+    `weight` has shape `case.weight.stored_shape`, `activation` shape `(*leading, in_features)`, `bias` shape
+    `(out_features,)`; the last two have dtype `case.activation_dtype`.
+    """
+
+    weight: torch.Tensor
+    activation: torch.Tensor
+    bias: torch.Tensor | None
+
+
+def build(case: Case) -> Inputs:
+    """The input tensors of `case`."""
+    weight = _fill(case.weight.fill, (case.weight.out_features, case.weight.in_features), case, WEIGHT_STREAM)
+    if case.weight.layout is Layout.IN_OUT:
+        weight = weight.t().contiguous()
+    dtype = FLOAT_DTYPES[case.activation_dtype]
+    activation_shape = (*case.activation.leading, case.weight.in_features)
+    activation = _fill(case.activation.fill, activation_shape, case, ACTIVATION_STREAM)
+    bias = _fill(Fill.INTEGERS, (case.weight.out_features,), case, BIAS_STREAM).to(dtype) if case.bias else None
+    return Inputs(weight.to(FLOAT_DTYPES[case.weight.dtype]), activation.to(dtype), bias)
+
+
+def _fill(fill: Fill, shape: tuple[int, ...], case: Case, stream: int) -> torch.Tensor:
+    return FILLS[fill](shape, STREAMS * case.seed + stream)

@@ -1,0 +1,99 @@
+"""Verifies a reduced failure: fresh processes for the Case, then its script alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fuzz.engine.executor import Executor
+from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict
+from reports.finding import ScriptRun
+from strategies.case import Case
+
+ATTEMPTS: Final = 3
+"""Fresh processes that must all show the failure."""
+
+SCRIPT_TIMEOUT: Final = 120.0
+"""Seconds for a script: a cold start of torch and bitsandbytes, and its own limit of 60 s for a hang."""
+
+OUTPUT_LENGTH: Final = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How often a Case failed in fresh processes, the last failing verdict, and what the other paths did."""
+
+    reproduced: int
+    attempts: int
+    verdict: PathVerdict | None
+    others: dict[str, str]
+
+
+def selection(key: FailureKey) -> list[str]:
+    """The paths to run when only the failure `key` matters."""
+    return [] if key.path == "quantize_4bit" else [key.path]
+
+
+def verify(case: Case, key: FailureKey, device: str, watchdog: float, attempts: int = ATTEMPTS) -> Verification:
+    """Run `case` in `attempts` fresh processes, then its other paths in one more."""
+    verdicts: list[PathVerdict] = []
+    for _ in range(attempts):
+        with Executor(device, watchdog, spare=False) as executor:
+            failure = executor.run(case, selection(key)).failure(key)
+            verdicts += [failure] if failure else []
+    others = other_paths(case, key, device, watchdog) if verdicts else {}
+    return Verification(len(verdicts), attempts, verdicts[-1] if verdicts else None, others)
+
+
+def other_paths(case: Case, key: FailureKey, device: str, watchdog: float) -> dict[str, str]:
+    """What each other path does with `case`, by name; a path whose result was right says "as expected"."""
+    if key.path == "quantize_4bit":
+        return {}
+    outcomes: dict[str, str] = {}
+    with Executor(device, watchdog, spare=False) as executor:
+        for name in OTHER_PATHS:
+            if name != key.path:
+                _add_outcome(outcomes, name, executor.run(case, [name]))
+    return outcomes
+
+
+def _add_outcome(outcomes: dict[str, str], name: str, result: CaseResult) -> None:
+    for verdict in result.verdicts:
+        if verdict.path == name:
+            raised = f"raised {verdict.got}" if verdict.got else "as expected"
+            outcomes[name] = f"{verdict.symptom.value}: {verdict.got}" if verdict.symptom else raised
+
+
+OTHER_PATHS: Final = (
+    "matmul_4bit",
+    "gemv_4bit",
+    "gemv_4bit_op",
+    "gemv_4bit_out",
+    "dequantize_4bit",
+    "dequantize_linear",
+    "gemm_4bit_op",
+    "linear4bit",
+)
+
+
+def run_script(path: Path) -> ScriptRun:
+    """Run `repro.py` alone in a fresh process, with the environment of this one."""
+    # The absolute path keeps the folder of the script, not the project, first on the script's module path.
+    command = [sys.executable, str(path.resolve())]
+    try:
+        done = subprocess.run(  # noqa: S603 - a script that this program wrote
+            command, capture_output=True, text=True, errors="replace", timeout=SCRIPT_TIMEOUT, check=False, cwd=path.parent, env=os.environ
+        )
+    except subprocess.TimeoutExpired as error:
+        output = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else ""
+        return ScriptRun(exit_status=None, output=output[-OUTPUT_LENGTH:])
+    return ScriptRun(exit_status=done.returncode, output=(done.stdout + _errors(done))[-OUTPUT_LENGTH:])
+
+
+def _errors(done: subprocess.CompletedProcess[str]) -> str:
+    # What a library says about itself on stderr belongs in an issue only where it explains the end of the script.
+    return done.stderr if done.returncode not in (0, 1) or not done.stdout else ""

@@ -1,0 +1,94 @@
+"""The child: owns the device. Reads Cases, answers verdicts, as JSON over a pipe.
+
+It may die, hang or lose its CUDA context at any moment; the parent makes a verdict of that too.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from fuzz.engine.verdict import PathVerdict, Symptom
+from strategies.case import Case
+
+ORPHAN_GRACE: Final = 30.0
+"""Seconds after its watchdog at which a hanging child ends itself, in case its parent was killed."""
+
+
+def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
+    """Answer requests until the pipe closes. Runs in the child, never returns to its caller's stack.
+
+    Args:
+        pipe: requests in, answers out.
+        device: "auto", "cpu" or "cuda".
+        log: file that takes what this process and its C code print.
+        watchdog: seconds that the parent waits for a sign of life.
+    """
+    _redirect_output(log)
+    try:
+        library = _start(pipe, device)
+    except Exception as error:  # noqa: BLE001 - whatever keeps the child from starting is the parent's to report
+        traceback.print_exc()
+        _send(pipe, {"failed": f"{type(error).__name__}: {error}"})
+        return
+    while (request := _receive(pipe)) is not None:
+        faulthandler.dump_traceback_later(watchdog + ORPHAN_GRACE, exit=True)
+        if not _answer(pipe, request, library):
+            os._exit(0)  # the CUDA context is lost; tidying up would only fail
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _redirect_output(log: str) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    faulthandler.enable(file=sys.stderr)
+
+
+def _start(pipe: Connection, device: str) -> Any:
+    import fuzz.engine.preload  # noqa: F401, PLC0415 - sets the environment where no fork server has done so
+    from fuzz.engine import devices, library, runner, switches  # noqa: PLC0415
+
+    chosen = devices.choose(device)
+    found = library.inspect_library(chosen.name)
+    switches.set_and_check()
+    runner.quiet_logging()
+    _send(pipe, {"ready": found.to_json(), "system": library.system_info(found), "note": chosen.note})
+    return found
+
+
+def _answer(pipe: Connection, request: dict[str, Any], library: Any) -> bool:
+    from fuzz.engine import runner  # noqa: PLC0415
+
+    number = request["id"]
+
+    def announce(pending: PathVerdict) -> None:
+        _send(pipe, {"id": number, "at": pending.to_json()})
+
+    try:
+        result = runner.run_case(Case.from_json(request["case"]), library, announce, request["only"])
+    except Exception as error:  # noqa: BLE001 - a mistake of ours, or a context that was lost outside of a path
+        traceback.print_exc()
+        _send(pipe, {"id": number, "broken": f"{type(error).__name__}: {error}"})
+        return not runner.is_device_error(error)
+    _send(pipe, {"id": number, "verdicts": [verdict.to_json() for verdict in result.verdicts]})
+    return not any(verdict.symptom is Symptom.CONTEXT_LOST for verdict in result.failures)
+
+
+def _send(pipe: Connection, message: dict[str, Any]) -> None:
+    pipe.send_bytes(json.dumps(message, allow_nan=False).encode())
+
+
+def _receive(pipe: Connection) -> dict[str, Any] | None:
+    try:
+        message: dict[str, Any] = json.loads(pipe.recv_bytes())
+    except (EOFError, OSError):
+        return None
+    return message

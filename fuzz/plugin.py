@@ -1,0 +1,183 @@
+"""The pytest side of the fuzzer: options, the `campaign` fixture, progress and summary."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+from _pytest.terminal import TerminalReporter
+from hypothesis.strategies import SearchStrategy
+
+from fuzz.engine.budget import Budget, parse_duration
+from fuzz.engine.campaign import Observation, Progress
+from fuzz.engine.executor import HarnessError
+from fuzz.engine.known import KnownIssuesError, load
+from fuzz.engine.session import Options, Session
+from reports.finding import Finding
+from reports.issue import title
+from reports.run import ReportsError
+from reports.summary import summary_lines, where
+from strategies.case import Case
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+TERMINAL_INTERVAL: Final = 0.5
+"""Seconds between two updates of the progress line on a terminal."""
+PLAIN_INTERVAL: Final = 10.0
+"""Seconds between two progress lines elsewhere."""
+MAX_SEED: Final = 2**32
+
+_SESSION: Final = pytest.StashKey[Session]()
+_PROPERTIES_LEFT: Final = pytest.StashKey[list[int]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a run."""
+    group = parser.getgroup("fuzz", "differential fuzzing of bitsandbytes' 4-bit kernels")
+    group.addoption("--fuzz-device", choices=("auto", "cpu", "cuda"), default="auto", help="device to run on (default: auto)")
+    group.addoption("--fuzz-budget", default="60s", metavar="TIME", help="time for the whole run: 30s, 10m, 2h (default: 60s)")
+    group.addoption("--fuzz-seed", type=int, metavar="N", help="seed of the search (default: a new one each run)")
+    group.addoption("--fuzz-watchdog", default="20s", metavar="TIME", help="silence that counts as a hang (default: 20s)")
+    group.addoption("--reports-dir", type=Path, default=PROJECT / "reports" / "out", metavar="DIR", help="where reports go")
+    group.addoption(
+        "--known-issues", type=Path, default=PROJECT / "fuzz" / "known_issues.toml", metavar="FILE", help="findings that do not fail a run"
+    )
+
+
+class CampaignHandle:
+    """What a property gets: searches its Cases, then fails once for each new finding."""
+
+    def __init__(self, session: Session, share: float) -> None:
+        self._session, self._share = session, share
+
+    def explore(self, strategy: SearchStrategy[Case]) -> None:
+        """Draw from `strategy` until this property's share of the budget is used up."""
+        self._session.explore(strategy, self._share)
+
+    def findings(self) -> list[Finding]:
+        """Verify and write what was found; the findings that are not known."""
+        return [finding for finding in self._session.finish() if finding.known is None]
+
+
+def options_of(config: pytest.Config) -> Options:
+    """The options, checked.
+
+    Raises:
+        pytest.UsageError: one of them cannot be used, in one sentence.
+    """
+    try:
+        seed = config.getoption("--fuzz-seed")
+        return Options(
+            device=config.getoption("--fuzz-device"),
+            budget=parse_duration(config.getoption("--fuzz-budget")),
+            seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
+            reports=config.getoption("--reports-dir"),
+            known=load(config.getoption("--known-issues")),
+            watchdog=parse_duration(config.getoption("--fuzz-watchdog")),
+        )
+    except (ValueError, KnownIssuesError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _is_property(item: pytest.Item) -> bool:
+    return "campaign" in getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the session when there is something to fuzz: bad options and unusable devices end the run here."""
+    properties = [item for item in items if _is_property(item)]
+    if not properties or config.option.collectonly:
+        return
+    progress = _ProgressLine(config)
+    session = Session(options_of(config), progress.update, progress.observed)
+    try:
+        session.start()
+    except (ReportsError, HarnessError) as error:
+        session.close()
+        raise pytest.UsageError(str(error)) from None
+    config.stash[_SESSION] = session
+    config.stash[_PROPERTIES_LEFT] = [len(properties)]
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say what is fuzzed, on what, and what that does not cover."""
+    session = config.stash.get(_SESSION, None)
+    if session is None or session.ready is None:
+        return []
+    system, options = session.ready.system, session.options
+    lines = [
+        f"fuzzing bitsandbytes {system['bitsandbytes']} (torch {system['torch']}) on {where(system)}",
+        f"budget {options.budget:g} s, seed {options.seed}, {len(options.known)} known issues, reports in {options.reports}",
+    ]
+    return [*lines, f"note: {session.ready.note}"] if session.ready.note else lines
+
+
+@pytest.fixture
+def campaign(request: pytest.FixtureRequest) -> CampaignHandle:
+    """The session's campaign, with this property's share of the time."""
+    left = request.config.stash[_PROPERTIES_LEFT]
+    share = 1.0 / left[0]
+    left[0] = max(left[0] - 1, 1)
+    return CampaignHandle(request.config.stash[_SESSION], share)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the children, whatever happened."""
+    fuzzing = session.config.stash.get(_SESSION, None)
+    if fuzzing is not None:
+        fuzzing.close()
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """The summary of the run."""
+    session = config.stash.get(_SESSION, None)
+    if session is None:
+        return
+    terminalreporter.section("fuzzing")
+    for line in summary_lines(session.record, session.findings, session.options.reports):
+        terminalreporter.write_line(line)
+
+
+class _ProgressLine:
+    """Cases, rate, findings and time left: one line that is rewritten on a terminal, now and then a line elsewhere."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._last = time.monotonic()
+
+    def update(self, progress: Progress, budget: Budget) -> None:
+        reporter = self._reporter()
+        interval = TERMINAL_INTERVAL if reporter and reporter.isatty else PLAIN_INTERVAL
+        if reporter is None or self._config.get_verbosity() < 0 or time.monotonic() - self._last < interval:
+            return
+        self._last = time.monotonic()
+        rate = progress.cases / budget.elapsed
+        text = (
+            f"{progress.cases} cases, {rate:.0f} cases/s, {progress.candidates} kinds of failure, "
+            f"{max(budget.left, 0):.0f} s left"
+        )
+        if reporter.isatty:
+            reporter.rewrite(text, erase=True)
+        else:
+            reporter.ensure_newline()
+            reporter.write_line(text)
+
+    def observed(self, observation: Observation) -> None:
+        reporter = self._reporter()
+        if reporter is None or self._config.get_verbosity() < 0:
+            return
+        key = observation.key
+        reporter.ensure_newline()
+        reporter.write_line(f"observed after {observation.elapsed:.1f} s: {key.surface}, {key.path}: {key.symptom.value} {key.how}".rstrip())
+
+    def _reporter(self) -> TerminalReporter | None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        return reporter if isinstance(reporter, TerminalReporter) else None
+
+
+def describe(finding: Finding) -> str:
+    """What a failing entry says about a finding."""
+    return f"{title(finding)}\nexpected: {finding.expected}\ngot:      {finding.got}\nscript:   {finding.slug}/repro.py"

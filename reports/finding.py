@@ -1,0 +1,139 @@
+"""The record of a finding on disk: `finding.json`, versioned."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from strategies.case import Case
+
+FORMAT_VERSION: Final = 1
+_SLUG_LENGTH: Final = 70
+
+
+class RecordError(ValueError):
+    """A file that is not a finding of this format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptRun:
+    """One execution of `repro.py` in a fresh process. `exit_status` None: it did not end in time."""
+
+    exit_status: int | None
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A reduced, verified failure.
+
+    Attributes:
+        surface, path, symptom, how: what failed and how; stable between runs.
+        ruling, source: "valid", "invalid" or "unspecified", and the document that says so.
+        case: the minimal Case. `first_case` is the one that was seen first.
+        triggers: the fields of the minimal Case that are not neutral, each of them necessary.
+        expected, got: for people, from the minimal Case.
+        model: coefficients of the bound, see `fuzz.engine.verdict.ErrorModel`; None unless values are wrong.
+        reproduced, attempts: in how many of how many fresh processes the minimal Case failed.
+        observed: how many Cases of the run failed like this.
+        trials: how many Cases the reduction ran; `minimal` tells whether it ended before its time was up.
+        others: what the other paths did with the minimal Case, by name.
+        script: the execution of `repro.py`.
+        known: link or "unreported" if it is a known issue.
+    """
+
+    surface: str
+    path: str
+    symptom: str
+    how: str
+    ruling: str
+    source: str
+    case: Case
+    first_case: Case
+    triggers: dict[str, Any]
+    expected: str
+    got: str
+    error_over_bound: float | None
+    arms: tuple[str, ...]
+    model: dict[str, float] | None
+    reproduced: int
+    attempts: int
+    observed: int
+    trials: int
+    minimal: bool
+    others: dict[str, str]
+    system: dict[str, str]
+    script: ScriptRun | None = None
+    known: str | None = None
+    signature: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signature", signature(self.surface, self.path, self.symptom, self.how, self.triggers))
+
+    @property
+    def slug(self) -> str:
+        """Name of the finding's folder: readable, unique and the same in every run."""
+        words = re.sub(r"[^a-z0-9]+", "-", f"{self.path} {self.symptom} {self.how} {' '.join(self.triggers)}".lower())
+        digest = hashlib.sha256(self.signature.encode()).hexdigest()[:8]
+        return f"{words.strip('-')[:_SLUG_LENGTH].strip('-')}-{digest}"
+
+    @property
+    def verified(self) -> bool:
+        """Failed in every fresh process, and so did its script alone."""
+        return self.reproduced == self.attempts > 0 and self.script is not None and self.script.exit_status == 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as JSON data."""
+        data = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        data |= {"case": self.case.to_json(), "first_case": self.first_case.to_json(), "arms": list(self.arms)}
+        data["script"] = None if self.script is None else dataclasses.asdict(self.script)
+        return {"format_version": FORMAT_VERSION, "slug": self.slug, "verified": self.verified, **data}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The finding that `to_json` wrote.
+
+        Raises:
+            RecordError: another format version, or something missing.
+            CaseError: its Case is not one.
+        """
+        if not isinstance(data, dict) or data.get("format_version") != FORMAT_VERSION:
+            version = data.get("format_version") if isinstance(data, dict) else None
+            raise RecordError(f"finding format_version is {version!r}, this program reads {FORMAT_VERSION}")
+        names = {item.name for item in dataclasses.fields(cls) if item.init}
+        values = {name: value for name, value in data.items() if name in names}
+        if missing := sorted(names - set(values)):
+            raise RecordError(f"the finding lacks {missing[0]!r}")
+        script = values["script"]
+        values |= {
+            "case": Case.from_json(values["case"]),
+            "first_case": Case.from_json(values["first_case"]),
+            "arms": tuple(values["arms"]),
+            "script": None if script is None else ScriptRun(**script),
+        }
+        return cls(**values)
+
+
+def signature(surface: str, path: str, symptom: str, how: str, triggers: dict[str, Any]) -> str:
+    """What makes two findings the same one: no measured value, shape or seed."""
+    fields = ", ".join(f"{name}={value}" for name, value in sorted(triggers.items())) or "none"
+    return f"{surface} | {path} | {symptom}{f' ({how})' if how else ''} | triggers: {fields}"
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in `path`.
+
+    Raises:
+        RecordError: there is no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise RecordError(f"{path} is not JSON: {error}") from None

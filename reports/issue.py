@@ -1,0 +1,101 @@
+"""Writes `issue.md`: the finding under the headings of upstream's bug form (System Info, Reproduction, Expected behavior)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from reports.finding import Finding
+
+_LABELS: Final = {
+    "bitsandbytes": "bitsandbytes",
+    "torch": "PyTorch",
+    "cuda": "CUDA (PyTorch build)",
+    "python": "Python",
+    "platform": "OS",
+    "gpu": "GPU",
+    "compute_capability": "Compute capability",
+    "driver": "Driver",
+    "cpu": "CPU",
+}
+_RULINGS: Final = {
+    "valid": "The call is valid",
+    "invalid": "The call is invalid and has to be refused with a Python exception",
+    "unspecified": "Upstream's documents leave this call open: it may raise, but what it returns has to be right",
+}
+
+
+def write_issue(finding: Finding, script: str) -> str:
+    """The issue text of a finding, with the text of its script."""
+    sections = [
+        f"# {title(finding)}",
+        _what_happens(finding),
+        "### System Info\n\n" + _system(finding),
+        "### Reproduction\n\n" + _reproduction(finding, script),
+        "### Expected behavior\n\n" + _expected(finding),
+        "### Also observed\n\n" + _others(finding) if finding.others else "",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def title(finding: Finding) -> str:
+    """One line: surface, symptom and what triggers it."""
+    how = f" ({one_line(finding.how)})" if finding.how else ""
+    when = f" when {_triggers(finding)}" if finding.triggers else ""
+    return f"{finding.surface}: {finding.symptom}{how}{when}"
+
+
+def one_line(text: str) -> str:
+    """Text from outside on one line: control characters and line breaks become spaces."""
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()
+
+
+def code(text: str) -> str:
+    """Text from outside as inline code, whatever backticks it contains."""
+    text = one_line(text)
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
+
+
+def block(text: str, language: str = "") -> str:
+    """Text from outside as a fenced block, whatever fences it contains."""
+    fence = "`" * max(3, max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def _triggers(finding: Finding) -> str:
+    return ", ".join(f"{name} is {value}" for name, value in finding.triggers.items())
+
+
+def _what_happens(finding: Finding) -> str:
+    lines = [f"Expected {code(finding.expected)}, got {code(finding.got.splitlines()[0] if finding.got else '')}."]
+    weight, activation = finding.case.weight, finding.case.activation
+    lines.append(
+        f"Smallest input found: out_features {weight.out_features}, in_features {weight.in_features}, "
+        f"activation of shape {(*activation.leading, weight.in_features)}."
+    )
+    if finding.error_over_bound is not None:
+        lines.append(f"The error is {finding.error_over_bound:.3g} times the rounding error that the kernel's arithmetic allows.")
+    lines.append(f"It failed in {finding.reproduced} of {finding.attempts} fresh processes.")
+    return "\n".join(lines)
+
+
+def _system(finding: Finding) -> str:
+    return "\n".join(f"- {label}: {one_line(finding.system[key])}" for key, label in _LABELS.items() if key in finding.system)
+
+
+def _reproduction(finding: Finding, script: str) -> str:
+    parts = [block(script, "python")]
+    if finding.script is not None:
+        status = "no exit within the time limit" if finding.script.exit_status is None else f"exit status {finding.script.exit_status}"
+        parts.append(f"Output ({status}):\n\n{block(finding.script.output)}")
+    return "\n\n".join(parts)
+
+
+def _expected(finding: Finding) -> str:
+    return f"{finding.expected}.\n\n{_RULINGS[finding.ruling]}: {finding.source}."
+
+
+def _others(finding: Finding) -> str:
+    rows = "\n".join(f"| `{name}` | {one_line(outcome)} |" for name, outcome in finding.others.items())
+    return f"The same input on the other paths:\n\n| path | outcome |\n| --- | --- |\n{rows}"

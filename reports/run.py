@@ -1,0 +1,89 @@
+"""A run on disk: `run.json`, `observations.jsonl` and one folder a finding."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from reports.files import append_json_line, write_json, write_text
+from reports.finding import Finding
+from reports.issue import write_issue
+
+FORMAT_VERSION: Final = 1
+
+
+class ReportsError(RuntimeError):
+    """The reports directory cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What `run.json` says.
+
+    Attributes:
+        cases: Cases that were run. `surfaces` and `paths` count verdicts by name.
+        rulings: counts of verdicts that were valid, invalid or unspecified by the contract.
+        seconds: duration so far; `stop_reason` is "running" until the run has ended.
+        findings: signature, slug and state ("new", "known") of what counts.
+        unconfirmed: what was observed and did not fail again in fresh processes or in its script, with the reason.
+    """
+
+    system: dict[str, str]
+    note: str
+    seed: int
+    budget: float
+    cases: int = 0
+    surfaces: dict[str, int] = field(default_factory=dict)
+    paths: dict[str, int] = field(default_factory=dict)
+    rulings: dict[str, int] = field(default_factory=dict)
+    children_replaced: int = 0
+    seconds: float = 0.0
+    stop_reason: str = "running"
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    unconfirmed: list[dict[str, Any]] = field(default_factory=list)
+
+
+class RunDirectory:
+    """The directory that a run writes to. Every file is written atomically; observations are appended as they come."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        """Make the directory and see that it can be written.
+
+        Raises:
+            ReportsError: it cannot, with the reason.
+        """
+        try:
+            write_text(self.root / ".writable", "")
+            (self.root / ".writable").unlink()
+            (self.root / "observations.jsonl").write_text("", encoding="utf-8")
+        except OSError as error:
+            raise ReportsError(f"cannot write to the reports directory {self.root}: {error.strerror}") from None
+
+    def observe(self, observation: dict[str, Any]) -> None:
+        """Append one observation, as first seen, to `observations.jsonl`."""
+        append_json_line(self.root / "observations.jsonl", observation)
+
+    def write_run(self, record: RunRecord) -> None:
+        """Write `run.json`."""
+        write_json(self.root / "run.json", {"format_version": FORMAT_VERSION, **dataclasses.asdict(record)})
+
+    def folder(self, finding: Finding) -> Path:
+        """The folder of a finding."""
+        return self.root / "findings" / finding.slug
+
+    def write_script(self, finding: Finding, script: str) -> Path:
+        """Write `repro.py` and return its path."""
+        path = self.folder(finding) / "repro.py"
+        write_text(path, script)
+        return path
+
+    def write_finding(self, finding: Finding, script: str) -> None:
+        """Write `finding.json`, `repro.py` and `issue.md`."""
+        self.write_script(finding, script)
+        write_text(self.folder(finding) / "issue.md", write_issue(finding, script))
+        write_json(self.folder(finding) / "finding.json", finding.to_json())

@@ -1,0 +1,224 @@
+"""Writes `repro.py`: the minimal Case as a script that needs torch and bitsandbytes only.
+
+The script builds the Case's tensors in plain code, makes one call, prints what it expected and what it got, and exits
+with 1 while the defect is there and with 0 once it is gone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Final
+
+from reports.finding import Finding
+from reports.script_calls import CALLS, quantize_call
+from reports.script_reference import value_check
+from strategies.case import Case, Fill, Layout
+
+HANG_TIMEOUT: Final = 60
+"""Seconds after which a script calls a hang a hang; the call takes milliseconds, a cold start about ten seconds."""
+
+_ACTIVATION_STREAM, _BIAS_STREAM, _STREAMS = 1, 2, 3
+
+
+def write_script(finding: Finding) -> str:
+    """The text of `repro.py` for a finding."""
+    device = finding.system["device"]
+    dies = finding.symptom in _IN_CHILD
+    parts = [
+        _docstring(finding),
+        _imports(finding, dies=dies),
+        _fill_sources(finding.case),
+        _switches() if finding.symptom == "wrong value" and device == "cuda" else "",
+    ]
+    if dies:
+        parts += [_in_child(finding, _inputs(finding, device))]
+    else:
+        parts += [_inputs(finding, device), _CHECKS[finding.symptom](finding)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _docstring(finding: Finding) -> str:
+    system = finding.system
+    where = system.get("gpu") or system.get("cpu", "")
+    sentence = f"{finding.surface}: {finding.symptom}{f' ({finding.how})' if finding.how else ''}"
+    text = f"{sentence}. Seen with bitsandbytes {system['bitsandbytes']}, torch {system['torch']} on {where}."
+    lines = [*textwrap.wrap(text, 100), "", "Exit status: 1 while the defect is there, 0 once it is gone."]
+    body = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
+    return f'"""{body}\n"""'
+
+
+def _imports(finding: Finding, *, dies: bool) -> str:
+    modules = ["import subprocess", "import sys"] if dies else ["import sys"]
+    needs_bnb = any(word in "".join(CALLS[finding.path](finding.case)) for word in ("bnb.",))
+    libraries = ["import torch"] + (["import bitsandbytes as bnb"] if needs_bnb else [])
+    return "\n".join([*modules, "", *libraries, "import bitsandbytes.functional as F"])
+
+
+def _switches() -> str:
+    return "\n".join(
+        [
+            "# cuBLAS shall keep float32 accumulation, so that the bound below holds for a correct kernel.",
+            "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False",
+            "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False",
+        ]
+    )
+
+
+def _fill_sources(case: Case) -> str:
+    used = {case.weight.fill, case.activation.fill} | ({Fill.INTEGERS} if case.bias else set())
+    if not used - {Fill.ONES}:
+        return ""
+    from strategies.fills import FILLS  # noqa: PLC0415 - imports torch, which a run without findings does not need
+
+    sources = [inspect.getsource(FILLS[fill]).strip() for fill in Fill if fill in used and fill is not Fill.ONES]
+    return "\n\n\n".join(source.split("  # noqa")[0] if "# noqa" in source else source for source in sources)
+
+
+def _fill(fill: Fill, shape: tuple[int, ...], seed: int) -> str:
+    return f"torch.ones({shape})" if fill is Fill.ONES else f"{fill.value}({shape}, seed={seed})"
+
+
+def _inputs(finding: Finding, device: str) -> str:
+    """The lines that build weight, packed weight, activation and bias."""
+    case = finding.case
+    seed = _STREAMS * case.seed
+    weight = _fill(case.weight.fill, (case.weight.out_features, case.weight.in_features), seed)
+    orientation = "[out_features, in_features]"
+    if case.weight.layout is Layout.IN_OUT:
+        weight, orientation = f"{weight}.t().contiguous()", "[in_features, out_features]"
+    x = _fill(case.activation.fill, (*case.activation.leading, case.weight.in_features), seed + _ACTIVATION_STREAM)
+    lines = [
+        f"weight = {weight}.to({_dtype(case.weight.dtype.value)}).to({device!r})  # {orientation}",
+        f"x = {x}.to({_dtype(case.activation_dtype.value)}).to({device!r})",
+    ]
+    if case.bias:
+        bias = _fill(Fill.INTEGERS, (case.weight.out_features,), seed + _BIAS_STREAM)
+        lines.append(f"bias = {bias}.to(x.dtype).to({device!r})")
+    if case.execution.grad and finding.path in {"matmul_4bit", "linear4bit"}:
+        lines.append("x.requires_grad_(True)")
+    if finding.path != "quantize_4bit":
+        lines.append(f"packed, state = {quantize_call(case)}")
+    return "\n".join(lines)
+
+
+def _dtype(name: str) -> str:
+    return f"torch.{name}"
+
+
+def _call(finding: Finding) -> list[str]:
+    return CALLS[finding.path](finding.case)
+
+
+def _guarded(finding: Finding, on_error: int) -> list[str]:
+    """The call, and an exit with `on_error` if it raises."""
+    return [
+        "try:",
+        *(f"    {line}" for line in _call(finding)),
+        "except Exception as error:",
+        '    print(f"got:      {type(error).__name__}: {error}")',
+        f"    sys.exit({on_error})",
+    ]
+
+
+def _check_shape(finding: Finding) -> str:
+    case = finding.case
+    if finding.path == "quantize_4bit":
+        return _check_packed(finding)
+    expected = case.output_shape
+    if finding.path == "dequantize_4bit":
+        expected = case.weight.stored_shape if case.packed.value == "returned" else case.weight.stored_shape[::-1]
+    return "\n".join(
+        [
+            f'print("expected: shape {expected}")',
+            *_guarded(finding, 1 if finding.ruling == "valid" else 0),
+            'print(f"got:      shape {tuple(result.shape)}")',
+            f"sys.exit(tuple(result.shape) != {expected})",
+        ]
+    )
+
+
+def _check_packed(finding: Finding) -> str:
+    needed = (finding.case.weight.elements + 1) // 2
+    return "\n".join(
+        [
+            f'print("expected: a packed weight of at least {needed} bytes, two elements a byte")',
+            *_guarded(finding, 1 if finding.ruling == "valid" else 0),
+            "held = packed.numel() * packed.element_size()",
+            'print(f"got:      {held} bytes")',
+            f"sys.exit(held < {needed})",
+        ]
+    )
+
+
+def _check_dtype(finding: Finding) -> str:
+    return "\n".join(
+        [
+            f'print("expected: {finding.expected}")',
+            *_guarded(finding, 1 if finding.ruling == "valid" else 0),
+            'print(f"got:      {result.dtype}")',
+            f"sys.exit(str(result.dtype) != {finding.expected!r})",
+        ]
+    )
+
+
+def _check_exception(finding: Finding) -> str:
+    return "\n".join(
+        ['print("expected: a result")', *_guarded(finding, 1), 'print("got:      a result")', "sys.exit(0)"]
+    )
+
+
+def _check_missing_error(finding: Finding) -> str:
+    shape = "packed.shape" if finding.path == "quantize_4bit" else "result.shape"
+    return "\n".join(
+        [
+            'print("expected: a Python exception that names the problem")',
+            *_guarded(finding, 0),
+            f'print(f"got:      a tensor of shape {{tuple({shape})}}")',
+            "sys.exit(1)",
+        ]
+    )
+
+
+def _in_child(finding: Finding, inputs: str) -> str:
+    """The call in a second process, because it ends the process that makes it."""
+    synchronize = ["    torch.cuda.synchronize()"] if finding.system["device"] == "cuda" else []
+    body = textwrap.indent("\n".join([inputs, *_call(finding)]), "    ")
+    return "\n".join(
+        [
+            "",
+            "def call():",
+            body,
+            *synchronize,
+            "",
+            "",
+            'if "--call" in sys.argv:',
+            "    try:",
+            "        call()",
+            "    except Exception as error:",
+            '        print(f"{type(error).__name__}: {error}")',
+            '        sys.exit(3 if "CUDA error" in str(error) else 0)',
+            "    sys.exit(0)",
+            "",
+            'print("expected: a result or a Python exception, and a process that lives on", flush=True)',
+            "try:",
+            f'    status = subprocess.run([sys.executable, __file__, "--call"], timeout={HANG_TIMEOUT}).returncode',
+            "except subprocess.TimeoutExpired:",
+            f'    print("got:      no answer within {HANG_TIMEOUT} seconds")',
+            "    sys.exit(1)",
+            'print("got:      " + ("a CUDA error" if status == 3 else f"exit status {status}"))',
+            "sys.exit(status != 0)",
+        ]
+    )
+
+
+_IN_CHILD: Final = frozenset({"process died", "hang", "context lost"})
+_CHECKS: Final[dict[str, Callable[[Finding], str]]] = {
+    "wrong shape": _check_shape,
+    "wrong dtype": _check_dtype,
+    "wrong value": lambda finding: value_check(finding, _call(finding)),
+    "unexpected exception": _check_exception,
+    "missing error": _check_missing_error,
+}
+

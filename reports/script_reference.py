@@ -1,0 +1,130 @@
+"""The part of a script that checks numbers: decodes the weight by itself and compares within a derived bound."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reports.finding import Finding
+from strategies.case import Case, Layout, PackedView, QuantType
+
+_CODES: Final = {
+    QuantType.NF4: (
+        "[-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,",
+        "     -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,",
+        "     0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0]",
+    ),
+    QuantType.FP4: (
+        "[0, 0.0625 / 12, 8 / 12, 1, 4 / 12, 6 / 12, 2 / 12, 3 / 12,",
+        "     -0.0, -0.0625 / 12, -8 / 12, -1, -4 / 12, -6 / 12, -2 / 12, -3 / 12]",
+    ),
+}
+_ROUNDOFF: Final = {"float32": "2**-24", "float16": "2**-11", "bfloat16": "2**-8"}
+_UNDERFLOW: Final = {"float32": "2**-126", "float16": "2**-25", "bfloat16": "2**-126"}
+
+
+def value_check(finding: Finding, call: list[str]) -> str:
+    """Lines that make the call, compute the expected numbers in float64 and exit with 1 if one is out of bounds.
+
+    Raises:
+        ValueError: the finding carries no error model, as one about the 8-bit map does.
+    """
+    if finding.path == "quantize_4bit":
+        return _map_check(call)
+    if finding.model is None:
+        raise ValueError(f"{finding.signature}: wrong values without an error model")
+    expected = _expected_weight(finding.case) if finding.path == "dequantize_4bit" else _expected_product(finding)
+    return "\n".join([*call, "", *_decode(finding.case), "", *expected, "", *_compare(finding)])
+
+
+def _map_check(call: list[str]) -> str:
+    return "\n".join(
+        [
+            *call,
+            "expected = F.create_dynamic_map().double()",
+            "wrong = (state.state2.code.cpu().double() - expected).abs()[1:] > 2e-6",
+            'print("expected: the 8-bit dynamic map")',
+            'print(f"got:      {int(wrong.sum())} other entries")',
+            "sys.exit(bool(wrong.any()))",
+        ]
+    )
+
+
+def _decode(case: Case) -> list[str]:
+    first, *rest = _CODES[case.quantization.quant_type]
+    lines = [
+        "# The weight that the packed bytes stand for: high nibble first, code times the scale of its block, in float64.",
+        f"code = torch.tensor(\n    {first}" + "".join(f"\n{line}" for line in rest) + "\n).double()",
+        "data = packed.detach().cpu().contiguous().view(torch.uint8).flatten()",
+        "index = torch.stack((data >> 4, data & 15), dim=1).flatten()[: weight.numel()].long()",
+        f"block = torch.arange(weight.numel()) // {case.quantization.blocksize}",
+    ]
+    if case.quantization.compress_statistics:
+        lines += [
+            "outer = state.state2.absmax.cpu().double()[torch.arange(state.absmax.numel()) // 256]",
+            "scaled = state.state2.code.cpu().double()[state.absmax.cpu().long()] * outer",
+            "scale = scaled + state.offset.cpu().double()",
+            "slack = (2 * 2**-24 * (scaled.abs() + scale.abs()))[block]  # two float32 roundings of each scale",
+        ]
+    else:
+        lines += ["scale = state.absmax.cpu().double()", "slack = torch.zeros(weight.numel()).double()"]
+    shape = case.weight.stored_shape
+    turn = ".t()" if case.weight.layout is Layout.IN_OUT else ""
+    return [
+        *lines,
+        f"c = code[index].reshape{shape}{turn}  # [out_features, in_features]",
+        f"w = (code[index] * scale[block]).reshape{shape}{turn}",
+        f"slack = slack.reshape{shape}{turn}",
+    ]
+
+
+def _expected_weight(case: Case) -> list[str]:
+    turned = (case.weight.layout is Layout.IN_OUT) != (case.packed is PackedView.TRANSPOSED)
+    turn = ".t()" if turned else ""
+    return [
+        f"expected = w{turn}",
+        f"magnitude = (w.abs() + c.abs() * slack){turn}",
+        f"scale_error = (c.abs() * slack){turn}",
+        f"codes = c.abs(){turn}",
+        "inputs = torch.ones(1).double()",
+    ]
+
+
+def _expected_product(finding: Finding) -> list[str]:
+    lines = [
+        "a = x.detach().cpu().double()",
+        "product = a @ w.t()",
+        "scale_error = a.abs() @ (c.abs() * slack).t()",
+        "magnitude = a.abs() @ w.abs().t() + scale_error",
+        "codes = a.abs() @ c.abs().t()",
+        "inputs = a.abs().sum(-1, keepdim=True)",
+    ]
+    gemv = finding.path.startswith("gemv_4bit")
+    if finding.case.bias and not gemv:
+        return [*lines, "expected = product + bias.cpu().double()"]
+    return [*lines, "expected = product"]
+
+
+def _compare(finding: Finding) -> list[str]:
+    model = finding.model or {}
+    case = finding.case
+    dtype = (case.weight.dtype if finding.path == "dequantize_4bit" else case.activation_dtype).value
+    base = (
+        f"{model['product']!r} * magnitude + scale_error + {model['code']!r} * codes "
+        f"+ {model['activation']!r} * inputs + {model['constant']!r}"
+    )
+    biased = case.bias and finding.path != "dequantize_4bit" and not finding.path.startswith("gemv_4bit")
+    size = "torch.maximum(expected.abs(), product.abs())" if biased else "expected.abs()"
+    return [
+        "# Bound on the rounding error of any summation order: unit roundoff of each step times sum|x||w|, and underflow.",
+        f"bound = {base}",
+        f"size = {size}",
+        f"bound = bound + {model['late_rounding']!r} * (size + bound) + {model['late_underflow']!r} + 2**-23 * (size + bound)",
+        f"bound = bound + {_ROUNDOFF[dtype]} * (size + bound) + {_UNDERFLOW[dtype]}  # the output's own rounding",
+        "got = result.detach().cpu().double()",
+        "wrong = ~((got - expected).abs() <= bound)",
+        "ratio = torch.nan_to_num((got - expected).abs() / bound, nan=float('inf'))",
+        "worst = int(ratio.argmax())",
+        'print(f"expected: {expected.flatten()[worst]:.9g} within {bound.flatten()[worst]:.3g}")',
+        'print(f"got:      {got.flatten()[worst]:.9g} at flat index {worst}; {int(wrong.sum())} of {wrong.numel()} are wrong")',
+        "sys.exit(bool(wrong.any()))",
+    ]

@@ -1,0 +1,45 @@
+"""Composes the dimensions into Cases."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from strategies.activations import activations
+from strategies.case import Case, Execution, Fill, FloatDType, Layout, Weight
+from strategies.quantization import packed_views, quantizations
+from strategies.shapes import weight_sizes
+
+MAX_DRAWN_SEED = 2**16 - 1
+
+
+_LAYOUTS = st.sampled_from(Layout)
+_DTYPES = st.sampled_from(FloatDType)
+_FILLS = st.sampled_from(Fill)
+_FLAGS = st.booleans()
+_SEEDS = st.integers(0, MAX_DRAWN_SEED)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Any Case: legal and not, since the contract decides what is expected of it.
+
+    Draws a dozen small choices and builds tensors nowhere; shrinks towards `Case()`.
+    """
+    quantization = draw(quantizations())
+    out_features, in_features = draw(weight_sizes(quantization.blocksize))
+    weight = Weight(
+        out_features=out_features,
+        in_features=in_features,
+        layout=draw(_LAYOUTS),
+        dtype=draw(_DTYPES),
+        fill=draw(_FILLS),
+    )
+    return Case(
+        weight=weight,
+        quantization=quantization,
+        packed=draw(packed_views()),
+        activation=draw(activations()),
+        bias=draw(_FLAGS),
+        execution=Execution(grad=draw(_FLAGS)),
+        seed=draw(_SEEDS),
+    )

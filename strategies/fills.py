@@ -1,0 +1,70 @@
+"""What the named fills are: exact, portable patterns.
+
+All randomness is integers from a seeded `torch.Generator` on the CPU, and everything after it is exact in float64, so
+that a fill is the same, bit for bit, on every machine (`torch.randn` is not: it depends on the CPU's vector unit).
+Every function returns float64 of the given shape; each is self-contained, because scripts quote its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+
+from strategies.case import Fill
+
+
+def ones(shape: tuple[int, ...], seed: int) -> torch.Tensor:  # noqa: ARG001 - one signature for all fills
+    """All ones."""
+    return torch.ones(shape, dtype=torch.float64)
+
+
+def one_hot(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Zeros with a single one in each row, at a place that moves by one from row to row."""
+    columns = shape[-1]
+    result = torch.zeros(shape, dtype=torch.float64).reshape(-1, columns)
+    rows = torch.arange(len(result))
+    result[rows, (rows + seed) % columns] = 1.0
+    return result.reshape(shape)
+
+
+def integers(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Integers from -4 to 4."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(-4, 5, shape, generator=generator).double()
+
+
+def normal(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Bell-shaped with variance 1: the sum of twelve uniform numbers (Irwin-Hall), in steps of 2**-12."""
+    generator = torch.Generator().manual_seed(seed)
+    total = torch.zeros(shape, dtype=torch.int64)
+    for _ in range(12):
+        total += torch.randint(-2048, 2049, shape, generator=generator)
+    return total.double() / 4096
+
+
+def heavy_tailed(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Odd integers from -15 to 15, each times a power of two from 2**-12 to 2**0."""
+    generator = torch.Generator().manual_seed(seed)
+    mantissa = 2 * torch.randint(-8, 8, shape, generator=generator) + 1
+    exponent = torch.randint(-12, 1, shape, generator=generator)
+    return torch.ldexp(mantissa.double(), exponent)
+
+
+def cancelling(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Pairs a, -a along the last dimension, a from 1 to 8 in steps of 2**-6, so that sums nearly cancel."""
+    generator = torch.Generator().manual_seed(seed)
+    half = (*shape[:-1], (shape[-1] + 1) // 2)
+    values = torch.randint(64, 513, half, generator=generator).double() / 64
+    return torch.stack((values, -values), dim=-1).flatten(-2)[..., : shape[-1]]
+
+
+FILLS: Final[dict[Fill, Callable[[tuple[int, ...], int], torch.Tensor]]] = {
+    Fill.ONES: ones,
+    Fill.ONE_HOT: one_hot,
+    Fill.INTEGERS: integers,
+    Fill.NORMAL: normal,
+    Fill.HEAVY_TAILED: heavy_tailed,
+    Fill.CANCELLING: cancelling,
+}

@@ -1,0 +1,27 @@
+"""Arguments of `quantize_4bit` and what is done with the packed weight."""
+
+from __future__ import annotations
+
+import functools
+from hypothesis import strategies as st
+
+from strategies.case import BLOCKSIZES, PackedView, Quantization, QuantType, StorageDType
+
+
+@functools.cache
+def quantizations() -> st.SearchStrategy[Quantization]:
+    """Every combination of quant type, blocksize, statistics and storage dtype."""
+    return st.builds(
+        Quantization,
+        quant_type=st.sampled_from(QuantType),
+        # The small blocksizes are the common ones and leave room for several blocks a row.
+        blocksize=st.one_of(st.sampled_from(BLOCKSIZES[:3]), st.sampled_from(BLOCKSIZES)),
+        compress_statistics=st.booleans(),
+        storage=st.sampled_from(StorageDType),
+    )
+
+
+@functools.cache
+def packed_views() -> st.SearchStrategy[PackedView]:
+    """The packed weight as returned or as its transposed view."""
+    return st.sampled_from(PackedView)
