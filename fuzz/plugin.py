@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from pathlib import Path
 from typing import Final
 
 import pytest
+from _pytest.capture import CaptureManager
 from _pytest.terminal import TerminalReporter
 from hypothesis.strategies import SearchStrategy
 
@@ -159,19 +161,26 @@ class _ProgressLine:
             f"{progress.cases} cases, {rate:.0f} cases/s, {progress.candidates} kinds of failure, "
             f"{max(budget.left, 0):.0f} s left"
         )
-        if reporter.isatty:
-            reporter.rewrite(text, erase=True)
-        else:
-            reporter.ensure_newline()
-            reporter.write_line(text)
+        with self._uncaptured():
+            if reporter.isatty:
+                reporter.rewrite(text, erase=True)
+            else:
+                reporter.ensure_newline()
+                reporter.write_line(text)
 
     def observed(self, observation: Observation) -> None:
         reporter = self._reporter()
         if reporter is None or self._config.get_verbosity() < 0:
             return
         key = observation.key
-        reporter.ensure_newline()
-        reporter.write_line(f"observed after {observation.elapsed:.1f} s: {key.surface}, {key.path}: {key.symptom.value} {key.how}".rstrip())
+        with self._uncaptured():
+            reporter.ensure_newline()
+            text = f"observed after {observation.elapsed:.1f} s: {key.surface}, {key.path}: {key.symptom.value} {key.how}"
+            reporter.write_line(text.rstrip())
+
+    def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
+        capture = self._config.pluginmanager.get_plugin("capturemanager")
+        return capture.global_and_fixture_disabled() if isinstance(capture, CaptureManager) else contextlib.nullcontext()
 
     def _reporter(self) -> TerminalReporter | None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")

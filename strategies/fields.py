@@ -6,6 +6,7 @@ This is what makes a Case reducible without knowing what its fields mean.
 from __future__ import annotations
 
 import dataclasses
+import enum
 from typing import Any, Final
 
 from strategies.case import BLOCKSIZES, Case, Fill, FloatDType, Layout, PackedView, QuantType, StorageDType
@@ -16,15 +17,16 @@ CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "quantization.compress_statistics": (False, True),
     "quantization.storage": tuple(StorageDType),
     "packed": tuple(PackedView),
+    "weight.layout": tuple(Layout),
     "activation.dtype": (None, *FloatDType),
     "weight.dtype": tuple(FloatDType),
     "quantization.quant_type": tuple(QuantType),
-    "weight.fill": tuple(Fill),
-    "activation.fill": tuple(Fill),
-    "weight.layout": tuple(Layout),
     "quantization.blocksize": BLOCKSIZES,
+    "activation.fill": tuple(Fill),
+    "weight.fill": tuple(Fill),
 }
-"""Every field that is a choice, its neutral value first. Reduction tries them in this order."""
+"""Every field that is a choice, its neutral value first. Reduction tries them in this order: fills come last, so that
+a layout or a dtype is not kept because a duller fill needs it."""
 
 DIMENSIONS: Final = ("weight.out_features", "weight.in_features")
 
@@ -54,11 +56,10 @@ def neutral(name: str) -> Any:
     return CHOICES[name][0]
 
 
-def non_neutral(case: Case) -> dict[str, Any]:
-    """The choice fields of `case` that are not neutral, by name; for a minimal Case these are its triggers."""
-    return {name: get(case, name) for name in CHOICES if get(case, name) != neutral(name)}
+def triggers(case: Case) -> dict[str, Any]:
+    """The choice fields of `case` that are not neutral, as in its JSON; all necessary if the Case is minimal."""
+    return {name: _json_value(get(case, name)) for name in CHOICES if get(case, name) != neutral(name)}
 
 
-def json_value(value: Any) -> Any:
-    """A field's value as it stands in a Case's JSON."""
-    return value.value if hasattr(value, "value") else value
+def _json_value(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else value

@@ -1,16 +1,14 @@
 """The campaign: draws Cases until time is up, records failures without raising, reduces and verifies each kind once.
 
     explore ── failing verdict of a new kind ──► observation on disk ──► reduction ──► candidate
-    time is nearly up ──► candidates are verified side by side ──► findings
+    candidate ──► verified in fresh processes, in the background, while the search goes on ──► finding
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -21,26 +19,31 @@ from fuzz.engine.executor import Executor
 from fuzz.engine.explore import explore
 from fuzz.engine.reduce import OutOfTime, Reduction, reduce_case
 from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
-from fuzz.engine.verify import ATTEMPTS, Verification, selection, verify
+from fuzz.engine.verify import QUANTIZE, selection
 from strategies.case import Case
 
 REDUCE_LIMIT: Final = 45.0
 """Seconds for one reduction; ordinary ones take one or two, those that kill or hang the child more."""
 
+REDUCE_LEAST: Final = 2.0
+"""Seconds that every reduction gets."""
+
 REDUCE_SHARE: Final = 0.25
 """Part of the time that is left which one reduction may take, so that one slow failure does not eat the run."""
 
 HANG_WATCHDOG: Final = 3.0
-"""Watchdog while a hang is reduced: each trial that hangs costs this much, and a path takes milliseconds."""
+"""Watchdog while a hang is reduced and verified: each trial costs this much, and a path takes milliseconds."""
 
 RETRIES: Final = 3
 """Candidates of one kind: if the first does not fail again in a fresh process, the next observation is tried."""
 
-RESERVE_BASE: Final = 3.0
-"""Seconds at the end for writing reports."""
+CLOSING: Final = 2.0
+"""Seconds at the end of the budget in which nothing more is drawn: the last confirmation and the reports."""
 
-SCRIPT_STARTS: Final = 1.5
-"""A script's duration in cold starts, roughly: its own, and the call."""
+RECOVERY_SHARE: Final = 0.2
+"""Part of the time that may go into replacing children. Beyond it the paths that end them rest for a while."""
+
+ENDING: Final = frozenset({Symptom.PROCESS_DIED, Symptom.HANG, Symptom.CONTEXT_LOST})
 
 
 class Listener(Protocol):
@@ -51,6 +54,15 @@ class Listener(Protocol):
 
     def progressed(self, progress: Progress) -> None:
         """Called after every Case."""
+
+    def reduced(self, candidate: Candidate) -> None:
+        """A failure was reduced; from here on it is the listener's."""
+
+    def came_late(self, observation: Observation) -> None:
+        """A failure was seen when no time was left to reduce and confirm it."""
+
+    def seconds_to_finish(self, more: int = 0) -> float:
+        """Seconds that the listener needs at the end for the candidates it works on, and `more` of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +78,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A reduced observation."""
+    """A reduced observation. `spares` are later failures of the same kind, should this one not come back."""
 
     observation: Observation
     reduction: Reduction
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A candidate and what fresh processes made of it. `observed` counts the Cases of the run that failed like it."""
-
-    candidate: Candidate
-    verification: Verification
-    observed: int
+    spares: list[Observation]
 
 
 @dataclass(slots=True)
@@ -108,19 +112,15 @@ class Campaign:
 
     Args:
         executor: started, or startable.
-        device: for the fresh processes of the verification.
         budget: of the whole run.
-        listener: told of observations and progress.
-        start_seconds: what a cold start costs here; decides how much time is kept for the end.
+        listener: told of observations, candidates and progress.
     """
 
-    def __init__(self, executor: Executor, device: str, budget: Budget, listener: Listener, start_seconds: float) -> None:
-        self._executor, self._device, self._budget, self._listener = executor, device, budget, listener
-        self._start_seconds = start_seconds
+    def __init__(self, executor: Executor, budget: Budget, listener: Listener) -> None:
+        self._executor, self._budget, self._listener = executor, budget, listener
         self._fresh: list[Observation] = []
         self._tries: Counter[FailureKey] = Counter()
-        self._spares: dict[FailureKey, list[Observation]] = {}
-        self.candidates: list[Candidate] = []
+        self._spares: defaultdict[FailureKey, list[Observation]] = defaultdict(list)
         self.progress = Progress()
 
     def explore(self, strategy: SearchStrategy[Case], seed: int, until: float) -> None:
@@ -143,27 +143,17 @@ class Campaign:
         self._executor.drain()
         self._reduce_fresh()
 
-    def verify(self) -> list[Verified]:
-        """Verify the candidates in fresh processes, several at a time, in the order in which they were seen."""
-        workers = self._workers()
-        with ThreadPoolExecutor(max_workers=workers) as pool:
-            return list(pool.map(self._verify, self.candidates))
-
-    def _workers(self) -> int:
-        return max(1, min(6, os.cpu_count() or 1, len(self.candidates)))
-
-    @property
-    def reserve(self) -> float:
-        """Seconds that verifying the candidates so far will take, from what a cold start takes here."""
-        rounds = -(-len(self.candidates) // self._workers())
-        return RESERVE_BASE + rounds * self._start_seconds * (SCRIPT_STARTS + (ATTEMPTS + 1) * 0.4)
-
     def _visit(self, case: Case, until: float) -> bool:
-        self._executor.submit(case, self._collector(case))
+        self._executor.submit(case, self._collector(case), skip=self._resting())
         if self._fresh:
             self._executor.drain()
             self._reduce_fresh()
-        return self._budget.elapsed < until and self._budget.left > self.reserve
+        return self._budget.elapsed < until and self._budget.left > CLOSING
+
+    def _resting(self) -> list[str]:
+        if self._executor.recovery_seconds < RECOVERY_SHARE * self._budget.elapsed:
+            return []
+        return sorted({key.path for key in self.progress.failures if key.symptom in ENDING and key.path != QUANTIZE})
 
     def _collector(self, case: Case) -> Callable[[CaseResult], None]:
         return lambda result: self._collect(case, result)
@@ -181,7 +171,7 @@ class Campaign:
             return
         self._tries[observation.key] += 1
         if seen:
-            self._spares.setdefault(observation.key, []).append(observation)
+            self._spares[observation.key].append(observation)
             return
         self._fresh.append(observation)
         self._listener.observed(observation)
@@ -189,15 +179,17 @@ class Campaign:
     def _reduce_fresh(self) -> None:
         while self._fresh:
             observation = self._fresh.pop(0)
-            self._add_candidate(Candidate(observation, self._reduce(observation)))
-
-    def _add_candidate(self, candidate: Candidate) -> None:
-        self.candidates.append(candidate)
-        self.progress.candidates = len(self.candidates)
+            if self._budget.left < self._listener.seconds_to_finish(more=1):
+                self._listener.came_late(observation)
+                continue
+            reduction = self._reduce(observation)
+            self.progress.candidates += 1
+            self._listener.reduced(Candidate(observation, reduction, self._spares[observation.key]))
 
     def _reduce(self, observation: Observation) -> Reduction:
         key = observation.key
-        limit = min(REDUCE_LIMIT, max(self._budget.left - self.reserve, 0.0) * REDUCE_SHARE)
+        spare = self._budget.left - self._listener.seconds_to_finish(more=1)
+        limit = min(REDUCE_LIMIT, max(spare * REDUCE_SHARE, REDUCE_LEAST))
         deadline = time.monotonic() + limit
         watchdog = self._executor.watchdog
         if key.symptom is Symptom.HANG:
@@ -212,15 +204,3 @@ class Campaign:
             return reduce_case(observation.case, fails)
         finally:
             self._executor.watchdog = watchdog
-
-    def _verify(self, candidate: Candidate) -> Verified:
-        key = candidate.observation.key
-        watchdog = min(self._executor.watchdog, HANG_WATCHDOG * 2) if key.symptom is Symptom.HANG else self._executor.watchdog
-        verification = verify(candidate.reduction.case, key, self._device, watchdog)
-        for spare in self._spares.get(key, []):
-            if verification.reproduced:
-                break
-            # What was seen first may have been the work of an earlier Case in the same process; this one is not reduced.
-            candidate = Candidate(spare, Reduction(spare.case, 0, finished=False))
-            verification = verify(spare.case, key, self._device, watchdog)
-        return Verified(candidate, verification, self.progress.failures[key])

@@ -33,11 +33,12 @@ class HarnessError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a child says when it has started."""
+    """What a child says when it has started, and how many seconds it took after the fork."""
 
     library: dict[str, Any]
     system: dict[str, str]
     note: str
+    seconds: float
 
 
 Callback = Callable[[CaseResult], None]
@@ -48,8 +49,10 @@ class _Request:
     number: int
     case: Case
     only: Sequence[str] | None
+    skip: Sequence[str]
     callback: Callback
     at: PathVerdict | None = None
+    verdicts: list[PathVerdict] = field(default_factory=list)
     since: float = field(default_factory=now)
 
 
@@ -70,6 +73,7 @@ class Executor:
         self._queue: deque[_Request] = deque()
         self._numbers = 0
         self.replaced = 0
+        self.recovery_seconds = 0.0
         self.ready: Ready | None = None
 
     def __enter__(self) -> Self:
@@ -99,20 +103,20 @@ class Executor:
                 child.close()
         self._child = self._spare = None
 
-    def submit(self, case: Case, callback: Callback, only: Sequence[str] | None = None) -> None:
+    def submit(self, case: Case, callback: Callback, only: Sequence[str] | None = None, skip: Sequence[str] = ()) -> None:
         """Queue `case` and return as soon as there is room; `callback` gets the result, here or in a later call.
 
         Raises:
             HarnessError: the child reported a mistake of ours, or cannot be started.
         """
-        self._enqueue(case, callback, only)
+        self._enqueue(case, callback, only, skip)
         while len(self._queue) >= PIPELINE or (self._child is not None and self._queue and self._child.has_message):
             self._step()
 
     def run(self, case: Case, only: Sequence[str] | None = None) -> CaseResult:
         """Run `case` and wait for its result (and for all that was queued before it)."""
         results: list[CaseResult] = []
-        self._enqueue(case, results.append, only)
+        self._enqueue(case, results.append, only, ())
         self.drain()
         return results[0]
 
@@ -128,15 +132,16 @@ class Executor:
             self._child.close()
         self._child = self._take_child()
 
-    def _enqueue(self, case: Case, callback: Callback, only: Sequence[str] | None) -> None:
+    def _enqueue(self, case: Case, callback: Callback, only: Sequence[str] | None, skip: Sequence[str]) -> None:
         self.start()
         self._numbers += 1
-        request = _Request(self._numbers, case, only, callback)
+        request = _Request(self._numbers, case, only, skip, callback)
         self._queue.append(request)
         self._send(request)
 
     def _send(self, request: _Request) -> None:
-        message = {"id": request.number, "case": request.case.to_json(), "only": request.only and list(request.only)}
+        only = None if request.only is None else list(request.only)
+        message = {"id": request.number, "case": request.case.to_json(), "only": only, "skip": list(request.skip)}
         if self._child is not None:
             self._child.send(message)  # if the child is dead, the next step sees it and sends this again
 
@@ -155,13 +160,16 @@ class Executor:
             head.at, head.since = PathVerdict.from_json(message["at"]), now()
         elif "broken" in message:
             raise HarnessError(f"the harness failed on a Case: {message['broken']}\n{head.case.to_json()}")
+        elif "verdict" in message:
+            head.verdicts.append(PathVerdict.from_json(message["verdict"]))
         else:
-            self._finish(CaseResult(tuple(PathVerdict.from_json(verdict) for verdict in message["verdicts"])))
+            self._finish()
 
-    def _finish(self, result: CaseResult) -> None:
+    def _finish(self) -> None:
         head = self._queue.popleft()
         if self._queue:
             self._queue[0].since = now()
+        result = CaseResult(tuple(head.verdicts))
         if any(verdict.symptom is Symptom.CONTEXT_LOST for verdict in result.failures):
             self._take_over()
         head.callback(result)
@@ -185,13 +193,15 @@ class Executor:
         )
         self._queue.popleft()
         self._take_over()
-        head.callback(CaseResult((verdict,)))
+        head.callback(CaseResult((*head.verdicts, verdict)))
 
     def _take_over(self) -> None:
         self.replaced += 1
+        began = now()
         self._child = self._take_child()
+        self.recovery_seconds += now() - began
         for request in self._queue:
-            request.at, request.since = None, now()
+            request.at, request.since, request.verdicts = None, now(), []
             self._send(request)
 
     def _take_child(self) -> Child:
@@ -220,5 +230,5 @@ def _wait_ready(child: Child) -> Ready:
         child.end()
         child.last_words()
         raise HarnessError(message["failed"])
-    return Ready(message["ready"], message["system"], message["note"])
+    return Ready(message["ready"], message["system"], message["note"], message["seconds"])
 

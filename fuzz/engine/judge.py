@@ -152,7 +152,6 @@ def _values_verdict(
     value, error = float(allowed.value.flatten()[flat]), float(allowed.error.flatten()[flat])
     answer = question.answer(
         Symptom.WRONG_VALUE,
-        "" if bool(output[wrong].isfinite().all()) else "not finite",
         expected=f"{value:.9g} within {error:.3g} before rounding to {str(output.dtype).removeprefix('torch.')}, at {index}",
         got=f"{float(output.flatten()[flat]):.9g} at {index}; {count} of {output.numel()} outputs are wrong",
     )

@@ -252,13 +252,48 @@ def _matmul_stored(case: Case, library: Library) -> FloatDType:
     return case.activation_dtype if direct else case.weight.dtype
 
 
+# What others require comes first, and what has ended processes comes last.
 PATHS: Final[tuple[Path, ...]] = (
+    Path(
+        name="dequantize_4bit",
+        surface="functional.dequantize_4bit",
+        applies=_always,
+        run=_dequantize,
+        arms=_dense_arms,
+        stored=_as_weight,
+        yields_weight=True,
+    ),
+    Path(
+        name="dequantize_linear",
+        surface="functional.dequantize_4bit",
+        applies=_always,
+        run=_dequantize_linear,
+        arms=_dense_arms,
+        stored=_as_weight,
+        requires="dequantize_4bit",
+    ),
     Path(
         name="matmul_4bit",
         surface="functional.matmul_4bit",
         applies=contract.matmul_accepts,
         run=_matmul,
         arms=_fused_arms,
+        stored=_matmul_stored,
+    ),
+    Path(
+        name="gemm_4bit_op",
+        surface="ops.gemm_4bit",
+        applies=_gemm_applies,
+        run=_gemm_op,
+        arms=_fused_arms,
+        stored=_as_activation,
+    ),
+    Path(
+        name="linear4bit",
+        surface="nn.Linear4bit",
+        applies=_as_linear,
+        run=_linear4bit,
+        arms=_linear_arms,
         stored=_matmul_stored,
     ),
     Path(
@@ -289,40 +324,6 @@ PATHS: Final[tuple[Path, ...]] = (
         stored=_as_activation,
         requires="gemv_4bit_op",
         adds_bias=False,
-    ),
-    Path(
-        name="dequantize_4bit",
-        surface="functional.dequantize_4bit",
-        applies=_always,
-        run=_dequantize,
-        arms=_dense_arms,
-        stored=_as_weight,
-        yields_weight=True,
-    ),
-    Path(
-        name="dequantize_linear",
-        surface="functional.dequantize_4bit",
-        applies=_always,
-        run=_dequantize_linear,
-        arms=_dense_arms,
-        stored=_as_weight,
-        requires="dequantize_4bit",
-    ),
-    Path(
-        name="gemm_4bit_op",
-        surface="ops.gemm_4bit",
-        applies=_gemm_applies,
-        run=_gemm_op,
-        arms=_fused_arms,
-        stored=_as_activation,
-    ),
-    Path(
-        name="linear4bit",
-        surface="nn.Linear4bit",
-        applies=_as_linear,
-        run=_linear4bit,
-        arms=_linear_arms,
-        stored=_matmul_stored,
     ),
 )
 

@@ -6,13 +6,18 @@ go through the executor, and the result must not depend on what order the strate
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from strategies import fields
-from strategies.case import Case, CaseError
+from strategies.case import Case, CaseError, Fill, Layout
+
+REVEALING: Final = Fill.NORMAL
+"""The fill in which no two elements or blocks are alike; reduction starts from it where it can, and ends duller."""
 
 MAX_ROUNDS: Final = 5
 """Rounds over all fields; the second usually changes nothing and ends the reduction."""
@@ -57,9 +62,13 @@ class _Reducer:
         self._known = {case: True}
 
     def reduce(self) -> bool:
+        # A dull fill hides many failures and would hold on to a layout or a dtype that it happens to need.
+        self._try_field("weight.fill", REVEALING)
+        self._try_field("activation.fill", REVEALING)
         for _ in range(MAX_ROUNDS):
             before = self.best
             self._neutralize_together()
+            self._turn_around()
             for name in fields.CHOICES:
                 self._first_of(name, _duller(name, fields.get(self.best, name)))
             self._first_of("activation.leading", _simpler_leading(self.best.activation.leading))
@@ -90,6 +99,16 @@ class _Reducer:
         for name in fields.CHOICES:
             candidate = fields.replace(candidate, name, fields.neutral(name))
         self._try(candidate)
+
+    def _turn_around(self) -> None:
+        """The neutral layout with the stored shape kept, for failures that depend on the shape and not the layout."""
+        weight = self.best.weight
+        if weight.layout is Layout.IN_OUT:
+            turned = dataclasses.replace(
+                weight, layout=Layout.OUT_IN, out_features=weight.in_features, in_features=weight.out_features
+            )
+            with contextlib.suppress(CaseError):
+                self._try(dataclasses.replace(self.best, weight=turned))
 
     def _first_of(self, name: str, values: Iterator[Any]) -> None:
         any(self._try_field(name, value) for value in values)

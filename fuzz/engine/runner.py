@@ -11,40 +11,40 @@ from typing import Any, Final
 import torch
 
 from fuzz.engine import contract, paths
+from fuzz.engine.bounds import Arm
 from fuzz.engine.codebooks import dynamic_map
 from fuzz.engine.judge import Finished, Question, is_device_error, judge, judge_error, product_of_weight
 from fuzz.engine.library import Library
 from fuzz.engine.reference import DecodedWeight, Product, decode, multiply
 from fuzz.engine.tensors import STORAGE_DTYPES, Inputs, build
-from fuzz.engine.verdict import CaseResult, PathVerdict, Ruling, Symptom
+from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from strategies.case import Case
 
 Announce = Callable[[PathVerdict], None]
 """Called with a pending verdict before a path runs, so that the parent knows where a process died."""
+
+DEQUANTIZE: Final = "dequantize_4bit"
 
 _MAP_TOLERANCE: Final = 22 * 2.0**-24
 """Upstream computes the 8-bit map with float32 linspace: two roundings at magnitude 1 (20 v relative to the smallest
 value 0.1), one of the midpoint, one of the product. Neighbours of the map differ by more than 10**-3."""
 
 
-def run_case(case: Case, library: Library, announce: Announce, only: Collection[str] | None = None) -> CaseResult:
-    """Run `case` on every path that applies.
+def run_case(
+    case: Case, library: Library, announce: Announce, only: Collection[str] | None = None, skip: Collection[str] = ()
+) -> Iterator[PathVerdict]:
+    """Run `case` on every path that applies; verdicts come as they are reached.
 
     Args:
         case: the input.
         library: the features of the bitsandbytes that is loaded.
         announce: told of each path before it runs.
         only: names of paths; None for all. `quantize_4bit` and what a path requires always run.
+        skip: names of paths that are not run, nor what requires them.
 
-    Returns:
-        Verdicts of the quantization and of each path, in order. After a lost context nothing more is run.
+    Yields:
+        Verdicts of the quantization and of each path. After a lost context nothing more is run.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # upstream announces slow paths and deprecations; neither is a verdict
-        return CaseResult(tuple(_verdicts(case, library, announce, only)))
-
-
-def _verdicts(case: Case, library: Library, announce: Announce, only: Collection[str] | None) -> Iterator[PathVerdict]:
     inputs = build(case)
     prepared, verdict = _quantize(case, inputs, library, announce)
     yield verdict
@@ -52,17 +52,17 @@ def _verdicts(case: Case, library: Library, announce: Announce, only: Collection
         return
     weight = decode(case, prepared.packed, prepared.state)
     products = _Products(case, inputs, weight)
-    failed: set[str] = set()
+    failed: dict[str, Symptom | None] = dict.fromkeys(skip)
     for path in _selected(case, library, only):
-        if path.requires in failed:
-            failed.add(path.name)
+        if path.name in failed or _explained(path, case, library, failed):
+            failed.setdefault(path.name, None)
             continue
         question = Question(case, path, library, contract.rule(case, path.surface, library))
         announce(question.answer())
         verdict = judge(question, _run(path, prepared), products.of(path))
         yield verdict
         if verdict.symptom:
-            failed.add(path.name)
+            failed[path.name] = verdict.symptom
         if verdict.symptom is Symptom.CONTEXT_LOST:
             return
 
@@ -70,10 +70,25 @@ def _verdicts(case: Case, library: Library, announce: Announce, only: Collection
 def _selected(case: Case, library: Library, only: Collection[str] | None) -> Iterator[paths.Path]:
     wanted = set(paths.BY_NAME) if only is None else set(only)
     for name in list(wanted):
-        while required := paths.BY_NAME[name].requires if name in paths.BY_NAME else None:
+        while required := required_by(paths.BY_NAME[name], case, library):
             wanted.add(required)
             name = required  # noqa: PLW2901 - follows the chain of requirements
     return (path for path in paths.PATHS if path.name in wanted and path.applies(case, library))
+
+
+def _explained(path: paths.Path, case: Case, library: Library, failed: dict[str, Symptom | None]) -> bool:
+    """Whether a failure of `path` would only repeat one that was seen: nothing is learned from running it."""
+    if path.requires is not None:
+        return path.requires in failed
+    # A path that can only be dense multiplies by the numbers that `dequantize_4bit` returns.
+    dense = not path.yields_weight and path.arms(case, library) == (Arm.DENSE,)
+    return dense and failed.get(DEQUANTIZE) is Symptom.WRONG_VALUE
+
+
+def required_by(path: paths.Path, case: Case, library: Library) -> str | None:
+    """The path that has to run before `path`, if there is one."""
+    dense = not path.yields_weight and path.arms(case, library) == (Arm.DENSE,)
+    return path.requires or (DEQUANTIZE if dense else None)
 
 
 class _Products:
@@ -171,9 +186,10 @@ def _is_dynamic_map(code: torch.Tensor) -> bool:
     return bool(((theirs - ours).abs() <= _MAP_TOLERANCE * ours.abs()).all())
 
 
-def quiet_logging() -> None:
-    """Silence what upstream logs once a layer; it would fill the child's log."""
+def quiet() -> None:
+    """Silence what upstream logs and warns, once a layer or a call: slow paths and deprecations are no verdicts."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
 
 
-__all__ = ["is_device_error", "quiet_logging", "run_case"]
+__all__ = ["is_device_error", "quiet", "run_case"]

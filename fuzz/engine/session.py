@@ -5,10 +5,8 @@ The pytest plugin and the commands drive it; it knows neither.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,20 +14,17 @@ from typing import Final
 from hypothesis.strategies import SearchStrategy
 
 from fuzz.engine.budget import Budget
-from fuzz.engine.campaign import Campaign, Observation, Progress, Verified
+from fuzz.engine.campaign import Campaign, Candidate, Observation, Progress
+from fuzz.engine.confirm import Confirmation, Site
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
 from fuzz.engine.known import KnownIssue
-from fuzz.engine.verify import run_script
-from reports.finding import Finding
+from reports.finding import Finding, signature
 from reports.run import RunDirectory, RunRecord
-from reports.script import write_script
 from strategies import fields
 from strategies.case import Case
 
 RECORD_INTERVAL: Final = 5.0
 """Seconds between two writings of `run.json` while a run goes on."""
-
-SCRIPTS_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +67,7 @@ class Session:
         self._directory = RunDirectory(options.reports)
         self._executor = Executor(options.device, options.watchdog)
         self._on_progress, self._on_observation = on_progress, on_observation
-        self._campaign: Campaign | None = None
+        self._work: tuple[Campaign, Confirmation] | None = None
         self._unconfirmed: list[dict[str, str]] = []
         self._recorded = 0.0
         self.ready: Ready | None = None
@@ -87,8 +82,14 @@ class Session:
         self._directory.prepare()
         began = time.monotonic()
         ready = self.ready = self._executor.start()
-        device = ready.system["device"]
-        self._campaign = Campaign(self._executor, device, self.budget, self, time.monotonic() - began)
+        site = Site(
+            system=ready.system,
+            watchdog=self.options.watchdog,
+            start_seconds=time.monotonic() - began,
+            fork_seconds=ready.seconds,
+        )
+        confirmation = Confirmation(site, self._directory, self.options.known)
+        self._work = (Campaign(self._executor, self.budget, self), confirmation)
         self._write_record("running")
         return ready
 
@@ -100,36 +101,36 @@ class Session:
             share: part of the time that is left, from 0 to 1.
         """
         until = self.budget.elapsed + max(self.budget.left, 0.0) * share
-        self._running().explore(strategy, self.options.seed, until)
+        self._running()[0].explore(strategy, self.options.seed, until)
 
     def replay(self, cases: Iterable[Case]) -> None:
         """Run given Cases as if they had been drawn."""
-        self._running().replay(cases)
+        self._running()[0].replay(cases)
 
     def finish(self, stop_reason: str | None = None) -> list[Finding]:
-        """Verify what was found, write it, and end the children. Returns the verified findings."""
-        campaign = self._running()
+        """Wait for the confirmations, write the run, and end the children. Returns the verified findings."""
+        campaign, confirmation = self._running()
         if stop_reason:
             campaign.progress.stop_reason = stop_reason
         try:
-            verified = campaign.verify()
-            with ThreadPoolExecutor(max_workers=SCRIPTS_AT_ONCE) as pool:
-                findings = list(pool.map(self._complete, verified))
+            findings = confirmation.finish(lambda key: campaign.progress.failures[key])
         finally:
             self._executor.close()
         self.findings = [finding for finding in findings if finding.verified]
-        self._unconfirmed = [_unconfirmed(finding) for finding in findings if not finding.verified]
+        self._unconfirmed += [_unconfirmed(finding) for finding in findings if not finding.verified]
         self._write_record(campaign.progress.stop_reason)
         return self.findings
 
     def close(self) -> None:
-        """End the children."""
+        """End the children, and drop what is not confirmed."""
+        if self._work is not None:
+            self._work[1].abandon()
         self._executor.close()
 
     @property
     def record(self) -> RunRecord:
         """The run so far, as `run.json` has it."""
-        return self._record(self._running().progress.stop_reason)
+        return self._record(self._running()[0].progress.stop_reason)
 
     def observed(self, observation: Observation) -> None:
         """Write an observation to disk at once, so that a killed run leaves it."""
@@ -149,54 +150,28 @@ class Session:
             self._write_record("running")
         self._on_progress(progress, self.budget)
 
-    def _running(self) -> Campaign:
-        if self._campaign is None:
+    def reduced(self, candidate: Candidate) -> None:
+        """Confirm a candidate in the background."""
+        self._running()[1].add(candidate)
+
+    def came_late(self, observation: Observation) -> None:
+        """Remember a failure that there was no time to confirm: it is in `observations.jsonl` and in `run.json`."""
+        key = observation.key
+        name = signature(key.surface, key.path, key.symptom.value, key.how, fields.triggers(observation.case))
+        reason = "seen too late to be reduced and confirmed; a larger budget gives it time"
+        self._unconfirmed.append({"signature": name, "slug": "", "reason": reason})
+
+    def seconds_to_finish(self, more: int = 0) -> float:
+        """Seconds to keep at the end for confirmations that are under way, and `more`."""
+        return self._running()[1].seconds_to_finish(more)
+
+    def _running(self) -> tuple[Campaign, Confirmation]:
+        if self._work is None:
             raise HarnessError("the session was not started")
-        return self._campaign
-
-    def _complete(self, verified: Verified) -> Finding:
-        """Make the finding: write its script, run it, write the rest."""
-        finding = self._finding(verified)
-        script = write_script(finding)
-        if finding.reproduced:
-            path = self._directory.write_script(finding, script)
-            finding = dataclasses.replace(finding, script=run_script(path))
-            self._directory.write_finding(finding, script)
-        return finding
-
-    def _finding(self, verified: Verified) -> Finding:
-        observation, reduction = verified.candidate.observation, verified.candidate.reduction
-        verdict = verified.verification.verdict or observation.verdict
-        system = self.ready.system if self.ready else {}
-        triggers = {name: fields.json_value(value) for name, value in fields.non_neutral(reduction.case).items()}
-        finding = Finding(
-            surface=verdict.surface,
-            path=verdict.path,
-            symptom=observation.key.symptom.value,
-            how=verdict.how,
-            ruling=verdict.ruling.value,
-            source=verdict.source,
-            case=reduction.case,
-            first_case=observation.case,
-            triggers=triggers,
-            expected=verdict.expected,
-            got=verdict.got,
-            error_over_bound=verdict.error_over_bound,
-            arms=verdict.arms,
-            model=None if verdict.model is None else dataclasses.asdict(verdict.model),
-            reproduced=verified.verification.reproduced,
-            attempts=verified.verification.attempts,
-            observed=verified.observed,
-            trials=reduction.trials,
-            minimal=reduction.finished,
-            others=verified.verification.others,
-            system=system,
-        )
-        known = next((row for row in self.options.known if row.covers(finding.signature, system["bitsandbytes"])), None)
-        return dataclasses.replace(finding, known=known.link) if known else finding
+        return self._work
 
     def _record(self, stop_reason: str) -> RunRecord:
-        progress = self._running().progress
+        progress = self._running()[0].progress
         ready = self.ready
         return RunRecord(
             system=ready.system if ready else {},

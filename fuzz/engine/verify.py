@@ -22,6 +22,9 @@ SCRIPT_TIMEOUT: Final = 120.0
 
 OUTPUT_LENGTH: Final = 4000
 
+QUANTIZE: Final = "quantize_4bit"
+"""The path that every other begins with; it needs no selecting."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -35,7 +38,7 @@ class Verification:
 
 def selection(key: FailureKey) -> list[str]:
     """The paths to run when only the failure `key` matters."""
-    return [] if key.path == "quantize_4bit" else [key.path]
+    return [] if key.path == QUANTIZE else [key.path]
 
 
 def verify(case: Case, key: FailureKey, device: str, watchdog: float, attempts: int = ATTEMPTS) -> Verification:
@@ -51,7 +54,7 @@ def verify(case: Case, key: FailureKey, device: str, watchdog: float, attempts: 
 
 def other_paths(case: Case, key: FailureKey, device: str, watchdog: float) -> dict[str, str]:
     """What each other path does with `case`, by name; a path whose result was right says "as expected"."""
-    if key.path == "quantize_4bit":
+    if key.path == QUANTIZE:
         return {}
     outcomes: dict[str, str] = {}
     with Executor(device, watchdog, spare=False) as executor:

@@ -9,6 +9,7 @@ import faulthandler
 import json
 import os
 import sys
+import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any, Final
@@ -53,14 +54,15 @@ def _redirect_output(log: str) -> None:
 
 
 def _start(pipe: Connection, device: str) -> Any:
+    began = time.monotonic()
     import fuzz.engine.preload  # noqa: F401, PLC0415 - sets the environment where no fork server has done so
     from fuzz.engine import devices, library, runner, switches  # noqa: PLC0415
 
     chosen = devices.choose(device)
     found = library.inspect_library(chosen.name)
     switches.set_and_check()
-    runner.quiet_logging()
-    _send(pipe, {"ready": found.to_json(), "system": library.system_info(found), "note": chosen.note})
+    runner.quiet()
+    _send(pipe, {"ready": found.to_json(), "system": library.system_info(found), "note": chosen.note, "seconds": time.monotonic() - began})
     return found
 
 
@@ -72,14 +74,17 @@ def _answer(pipe: Connection, request: dict[str, Any], library: Any) -> bool:
     def announce(pending: PathVerdict) -> None:
         _send(pipe, {"id": number, "at": pending.to_json()})
 
+    lost = False
     try:
-        result = runner.run_case(Case.from_json(request["case"]), library, announce, request["only"])
+        for verdict in runner.run_case(Case.from_json(request["case"]), library, announce, request["only"], request["skip"]):
+            _send(pipe, {"id": number, "verdict": verdict.to_json()})
+            lost = lost or verdict.symptom is Symptom.CONTEXT_LOST
     except Exception as error:  # noqa: BLE001 - a mistake of ours, or a context that was lost outside of a path
         traceback.print_exc()
         _send(pipe, {"id": number, "broken": f"{type(error).__name__}: {error}"})
         return not runner.is_device_error(error)
-    _send(pipe, {"id": number, "verdicts": [verdict.to_json() for verdict in result.verdicts]})
-    return not any(verdict.symptom is Symptom.CONTEXT_LOST for verdict in result.failures)
+    _send(pipe, {"id": number, "done": True})
+    return not lost
 
 
 def _send(pipe: Connection, message: dict[str, Any]) -> None:

@@ -1,0 +1,146 @@
+"""Turns candidates into findings in the background: fresh processes, script, files. The search goes on meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from fuzz.engine.campaign import CLOSING, HANG_WATCHDOG, Candidate, Observation
+from fuzz.engine.known import KnownIssue
+from fuzz.engine.reduce import Reduction
+from fuzz.engine.verdict import FailureKey, Symptom
+from fuzz.engine.verify import ATTEMPTS, Verification, run_script, verify
+from reports.finding import Finding
+from reports.run import RunDirectory
+from reports.script import write_script
+from strategies import fields
+
+AT_ONCE: Final = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""Candidates that are confirmed side by side; each is a few starts of torch, which keep a core busy that the search needs."""
+
+SCRIPT_STARTS: Final = 1.5
+"""A script's duration in cold starts: its own, and the second process of those that may die."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where findings are confirmed.
+
+    Attributes:
+        start_seconds: what a cold start costs here; fork_seconds: what a fresh child costs.
+    """
+
+    system: dict[str, str]
+    watchdog: float
+    start_seconds: float
+    fork_seconds: float
+
+
+class Confirmation:
+    """A pool of threads that confirm candidates, each in processes of its own.
+
+    Args:
+        site: device, versions and what a process costs.
+        directory: where scripts and findings are written.
+        known: rows of the known-issues file.
+    """
+
+    def __init__(self, site: Site, directory: RunDirectory, known: tuple[KnownIssue, ...]) -> None:
+        self._site, self._directory, self._known = site, directory, known
+        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
+        self._futures: list[Future[Finding]] = []
+
+    def add(self, candidate: Candidate) -> None:
+        """Begin to confirm a candidate."""
+        self._futures.append(self._pool.submit(self._confirm, candidate))
+
+    def seconds_to_finish(self, more: int = 0) -> float:
+        """Seconds that the candidates which are not confirmed yet, and `more`, will take, from what processes cost here."""
+        waiting = sum(not future.done() for future in self._futures) + more
+        one = self._site.start_seconds * SCRIPT_STARTS + self._site.fork_seconds * (ATTEMPTS + 1)
+        return CLOSING + math.ceil(waiting / AT_ONCE) * one
+
+    def finish(self, observed: Callable[[FailureKey], int]) -> list[Finding]:
+        """Wait for all, write the final counts, and return findings in the order in which they were seen.
+
+        Args:
+            observed: how many Cases of the run failed with a key.
+
+        Raises:
+            HarnessError: a child could not be started again.
+        """
+        findings = [future.result() for future in self._futures]
+        self._pool.shutdown()
+        return [self._counted(finding, observed) for finding in findings]
+
+    def abandon(self) -> None:
+        """Drop what has not begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _counted(self, finding: Finding, observed: Callable[[FailureKey], int]) -> Finding:
+        key = FailureKey(finding.surface, finding.path, Symptom(finding.symptom), finding.how)
+        finding = dataclasses.replace(finding, observed=max(observed(key), 1))
+        if finding.script is not None:
+            self._directory.write_finding(finding, write_script(finding))
+        return finding
+
+    def _confirm(self, candidate: Candidate) -> Finding:
+        observation, reduction, verification = self._verify(candidate)
+        finding = self._finding(observation, reduction, verification)
+        if not finding.reproduced:
+            return finding
+        script = write_script(finding)
+        path = self._directory.write_script(finding, script)
+        finding = dataclasses.replace(finding, script=run_script(path))
+        self._directory.write_finding(finding, script)
+        return finding
+
+    def _verify(self, candidate: Candidate) -> tuple[Observation, Reduction, Verification]:
+        key = candidate.observation.key
+        hangs = key.symptom is Symptom.HANG
+        watchdog = min(self._site.watchdog, 2 * HANG_WATCHDOG) if hangs else self._site.watchdog
+        device = self._site.system["device"]
+        tries = [(candidate.observation, candidate.reduction)]
+        # What was seen first may have been the work of an earlier Case in the same process. The others are not reduced.
+        tries += [(spare, Reduction(spare.case, 0, finished=False)) for spare in list(candidate.spares)]
+        for observation, reduction in tries:
+            verification = verify(reduction.case, key, device, watchdog)
+            if verification.reproduced:
+                return observation, reduction, verification
+        return candidate.observation, candidate.reduction, Verification(0, ATTEMPTS, None, {})
+
+    def _finding(self, observation: Observation, reduction: Reduction, verification: Verification) -> Finding:
+        verdict = verification.verdict or observation.verdict
+        finding = Finding(
+            surface=verdict.surface,
+            path=verdict.path,
+            symptom=observation.key.symptom.value,
+            how=verdict.how,
+            ruling=verdict.ruling.value,
+            source=verdict.source,
+            case=reduction.case,
+            first_case=observation.case,
+            triggers=fields.triggers(reduction.case),
+            expected=verdict.expected,
+            got=verdict.got,
+            error_over_bound=verdict.error_over_bound,
+            arms=verdict.arms,
+            model=None if verdict.model is None else dataclasses.asdict(verdict.model),
+            reproduced=verification.reproduced,
+            attempts=verification.attempts,
+            observed=1,
+            trials=reduction.trials,
+            minimal=reduction.finished,
+            others=verification.others,
+            system=self._site.system,
+        )
+        version = self._site.system["bitsandbytes"]
+        row = next((row for row in self._known if row.covers(finding.signature, version)), None)
+        return dataclasses.replace(finding, known=row.link) if row else finding
+
+
