@@ -1,0 +1,1 @@
+"""The fuzzer: one property a file, and the engine behind them."""

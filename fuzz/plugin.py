@@ -157,10 +157,7 @@ class _ProgressLine:
             return
         self._last = time.monotonic()
         rate = progress.cases / budget.elapsed
-        text = (
-            f"{progress.cases} cases, {rate:.0f} cases/s, {progress.candidates} kinds of failure, "
-            f"{max(budget.left, 0):.0f} s left"
-        )
+        text = f"{progress.cases} cases, {rate:.0f} cases/s, {progress.candidates} kinds of failure, {max(budget.left, 0):.0f} s left"
         with self._uncaptured():
             if reporter.isatty:
                 reporter.rewrite(text, erase=True)

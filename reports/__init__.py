@@ -1,0 +1,1 @@
+"""Reports: writes what it is handed, and knows nothing of how it came about."""

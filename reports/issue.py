@@ -76,6 +76,8 @@ def _what_happens(finding: Finding) -> str:
     )
     if finding.error_over_bound is not None:
         lines.append(f"The error is {finding.error_over_bound:.3g} times the rounding error that the kernel's arithmetic allows.")
+    if not finding.minimal:
+        lines.append("The search for a smaller input was cut short.")
     lines.append(f"It failed in {finding.reproduced} of {finding.attempts} fresh processes.")
     return "\n".join(lines)
 

@@ -26,6 +26,7 @@ class RunRecord:
         cases: Cases that were run. `surfaces` and `paths` count verdicts by name.
         rulings: counts of verdicts that were valid, invalid or unspecified by the contract.
         seconds: duration so far; `stop_reason` is "running" until the run has ended.
+        child_start_seconds: what a child costs after the fork.
         findings: signature, slug and state ("new", "known") of what counts.
         unconfirmed: what was observed and did not fail again in fresh processes or in its script, with the reason.
     """
@@ -39,6 +40,7 @@ class RunRecord:
     paths: dict[str, int] = field(default_factory=dict)
     rulings: dict[str, int] = field(default_factory=dict)
     children_replaced: int = 0
+    child_start_seconds: float = 0.0
     seconds: float = 0.0
     stop_reason: str = "running"
     findings: list[dict[str, Any]] = field(default_factory=list)
@@ -60,12 +62,11 @@ class RunDirectory:
         try:
             write_text(self.root / ".writable", "")
             (self.root / ".writable").unlink()
-            (self.root / "observations.jsonl").write_text("", encoding="utf-8")
         except OSError as error:
             raise ReportsError(f"cannot write to the reports directory {self.root}: {error.strerror}") from None
 
     def observe(self, observation: dict[str, Any]) -> None:
-        """Append one observation, as first seen, to `observations.jsonl`."""
+        """Append one observation, as first seen, to `observations.jsonl`. What earlier runs left there stays."""
         append_json_line(self.root / "observations.jsonl", observation)
 
     def write_run(self, record: RunRecord) -> None:

@@ -51,18 +51,16 @@ def _docstring(finding: Finding) -> str:
 
 def _imports(finding: Finding, *, dies: bool) -> str:
     modules = ["import subprocess", "import sys"] if dies else ["import sys"]
-    needs_bnb = any(word in "".join(CALLS[finding.path](finding.case)) for word in ("bnb.",))
+    needs_bnb = "bnb." in "".join(CALLS[finding.path](finding.case))
     libraries = ["import torch"] + (["import bitsandbytes as bnb"] if needs_bnb else [])
     return "\n".join([*modules, "", *libraries, "import bitsandbytes.functional as F"])
 
 
 def _switches() -> str:
-    return "\n".join(
-        [
-            "# cuBLAS shall keep float32 accumulation, so that the bound below holds for a correct kernel.",
-            "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False",
-            "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False",
-        ]
+    return (
+        "# cuBLAS shall keep float32 accumulation, so that the bound below holds for a correct kernel.\n"
+        "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False\n"
+        "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False"
     )
 
 
@@ -164,9 +162,7 @@ def _check_dtype(finding: Finding) -> str:
 
 
 def _check_exception(finding: Finding) -> str:
-    return "\n".join(
-        ['print("expected: a result")', *_guarded(finding, 1), 'print("got:      a result")', "sys.exit(0)"]
-    )
+    return "\n".join(['print("expected: a result")', *_guarded(finding, 1), 'print("got:      a result")', "sys.exit(0)"])
 
 
 def _check_missing_error(finding: Finding) -> str:
@@ -221,4 +217,3 @@ _CHECKS: Final[dict[str, Callable[[Finding], str]]] = {
     "unexpected exception": _check_exception,
     "missing error": _check_missing_error,
 }
-

@@ -205,7 +205,7 @@ class Case:
         return _decode(cls, {key: value for key, value in data.items() if key != "format_version"}, "")
 
 
-def _require(condition: bool, message: str) -> None:
+def _require(condition: object, message: str) -> None:
     if not condition:
         raise CaseError(message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+
 from hypothesis import strategies as st
 
 from strategies.case import BLOCKSIZES, PackedView, Quantization, QuantType, StorageDType

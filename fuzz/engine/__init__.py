@@ -1,0 +1,1 @@
+"""The engine: runs Cases in child processes, judges, reduces and confirms."""

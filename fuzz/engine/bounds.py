@@ -116,9 +116,7 @@ def error_model(arms: Iterable[Arm], dtype: torch.dtype, terms: int, stored: tor
     model = functools.reduce(ErrorModel.union, (models[arm]() for arm in arms))
     if not bias:
         return model
-    late = ErrorModel(
-        late_rounding=model.late_rounding + ROUNDOFF[dtype], late_underflow=model.late_underflow + UNDERFLOW[dtype]
-    )
+    late = ErrorModel(late_rounding=model.late_rounding + ROUNDOFF[dtype], late_underflow=model.late_underflow + UNDERFLOW[dtype])
     return model.union(late)
 
 

@@ -1,7 +1,7 @@
 """The campaign: draws Cases until time is up, records failures without raising, reduces and verifies each kind once.
 
-    explore ── failing verdict of a new kind ──► observation on disk ──► reduction ──► candidate
-    candidate ──► verified in fresh processes, in the background, while the search goes on ──► finding
+explore ── failing verdict of a new kind ──► observation on disk ──► reduction ──► candidate
+candidate ──► verified in fresh processes, in the background, while the search goes on ──► finding
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from strategies.case import Case
 REDUCE_LIMIT: Final = 45.0
 """Seconds for one reduction; ordinary ones take one or two, those that kill or hang the child more."""
 
-REDUCE_LEAST: Final = 2.0
-"""Seconds that every reduction gets."""
+REDUCE_LEAST: Final = 5.0
+"""Seconds that every reduction gets: a Case that is not minimal has a signature of its own."""
 
 REDUCE_SHARE: Final = 0.25
 """Part of the time that is left which one reduction may take, so that one slow failure does not eat the run."""

@@ -12,8 +12,8 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from multiprocessing.connection import wait
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,15 +56,25 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
+Serve = Callable[[Connection, str, str, float], None]
+"""What a child runs: pipe, device, log file, watchdog; see `fuzz.engine.worker.serve`."""
+
+
 class Child:
     """A running child. Starts at once; `ready` is filled by the first message."""
 
-    def __init__(self, context: multiprocessing.context.ForkServerContext, device: str, watchdog: float) -> None:
+    def __init__(
+        self,
+        context: multiprocessing.context.ForkServerContext,
+        device: str,
+        watchdog: float,
+        serve: Serve = worker.serve,
+    ) -> None:
         handle, log = tempfile.mkstemp(prefix="fuzz-child-", suffix=".log")
         os.close(handle)
         self._log = Path(log)
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=worker.serve, args=(theirs, device, log, watchdog), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, device, log, watchdog), daemon=True)
         self._process.start()
         theirs.close()
         self.ready: dict[str, Any] | None = None
@@ -104,6 +114,10 @@ class Child:
             self._process.kill()
         self._process.join(JOIN_TIMEOUT)
         return describe_exit(self._process.exitcode)
+
+    def hang_up(self) -> None:
+        """Tell an idle child to end, without waiting for it."""
+        self._pipe.close()
 
     def close(self) -> None:
         """Let an idle child go: it ends when its pipe closes."""

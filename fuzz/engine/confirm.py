@@ -142,5 +142,3 @@ class Confirmation:
         version = self._site.system["bitsandbytes"]
         row = next((row for row in self._known if row.covers(finding.signature, version)), None)
         return dataclasses.replace(finding, known=row.link) if row else finding
-
-

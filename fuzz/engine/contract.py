@@ -79,8 +79,7 @@ ROWS: Final = (
     Row(
         ruling=Ruling.UNSPECIFIED,
         source=(
-            "no document excludes in_features % blocksize != 0 for gemv_4bit; "
-            "matmul_4bit of releases before 0.50 avoids it with a warning"
+            "no document excludes in_features % blocksize != 0 for gemv_4bit; matmul_4bit of releases before 0.50 avoids it with a warning"
         ),
         when=_misaligned,
         surfaces=GEMV_SURFACES,

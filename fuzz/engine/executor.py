@@ -7,13 +7,15 @@ a spare that was started beforehand takes over and the Cases that were waiting a
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-from fuzz.engine.child import Child, fork_context, now
+from fuzz.engine import worker
+from fuzz.engine.child import Child, Serve, fork_context, now
 from fuzz.engine.verdict import CaseResult, PathVerdict, Symptom
 from strategies.case import Case
 
@@ -22,6 +24,9 @@ PIPELINE: Final = 8
 
 START_TIMEOUT: Final = 180.0
 """Seconds for the first sign of life; a cold start of torch and bitsandbytes takes about 9 on one H200."""
+
+SPARES: Final = max(1, min(4, (os.cpu_count() or 1) // 4))
+"""Children that wait, started: reducing a failure that ends the child uses them up one after the other."""
 
 DEFAULT_WATCHDOG: Final = 20.0
 """Seconds of silence on one path before it counts as a hang; a path takes milliseconds."""
@@ -62,14 +67,22 @@ class Executor:
     Args:
         device: "auto", "cpu" or "cuda".
         watchdog: seconds of silence that make a hang.
-        spare: keep a second child started, so that a death costs no start.
+        spares: children that are kept started, so that a death costs no start.
+        serve: what the children run; the tests have others.
     """
 
-    def __init__(self, device: str = "auto", watchdog: float = DEFAULT_WATCHDOG, *, spare: bool = True) -> None:
-        self._device, self.watchdog, self._wants_spare = device, watchdog, spare
+    def __init__(
+        self,
+        device: str = "auto",
+        watchdog: float = DEFAULT_WATCHDOG,
+        *,
+        spares: int = SPARES,
+        serve: Serve = worker.serve,
+    ) -> None:
+        self._device, self.watchdog, self._wanted, self._serve = device, watchdog, spares, serve
         self._context = fork_context(device)
         self._child: Child | None = None
-        self._spare: Child | None = None
+        self._spares: deque[Child] = deque()
         self._queue: deque[_Request] = deque()
         self._numbers = 0
         self.replaced = 0
@@ -98,10 +111,13 @@ class Executor:
     def close(self) -> None:
         """End the children. Cases that wait are dropped."""
         self._queue.clear()
-        for child in (self._child, self._spare):
-            if child is not None:
-                child.close()
-        self._child = self._spare = None
+        children = [*self._spares, *([self._child] if self._child else [])]
+        for child in children:
+            child.hang_up()
+        for child in children:
+            child.close()
+        self._child = None
+        self._spares.clear()
 
     def submit(self, case: Case, callback: Callback, only: Sequence[str] | None = None, skip: Sequence[str] = ()) -> None:
         """Queue `case` and return as soon as there is room; `callback` gets the result, here or in a later call.
@@ -205,16 +221,15 @@ class Executor:
             self._send(request)
 
     def _take_child(self) -> Child:
-        """A child that is ready: the spare if there is one. Then start the next spare."""
-        child = self._spare or self._new_child()
-        self._spare = None
+        """A child that is ready: the oldest spare if there is one. Then start new spares."""
+        child = self._spares.popleft() if self._spares else self._new_child()
         self.ready = _wait_ready(child)
-        if self._wants_spare:
-            self._spare = self._new_child()
+        while len(self._spares) < self._wanted:
+            self._spares.append(self._new_child())
         return child
 
     def _new_child(self) -> Child:
-        return Child(self._context, self._device, self.watchdog)
+        return Child(self._context, self._device, self.watchdog, self._serve)
 
 
 def _wait_ready(child: Child) -> Ready:
@@ -231,4 +246,3 @@ def _wait_ready(child: Child) -> Ready:
         child.last_words()
         raise HarnessError(message["failed"])
     return Ready(message["ready"], message["system"], message["note"], message["seconds"])
-

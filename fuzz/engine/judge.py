@@ -20,7 +20,7 @@ from fuzz.engine.library import Library
 from fuzz.engine.paths import Path
 from fuzz.engine.reference import DecodedWeight, Product
 from fuzz.engine.tensors import FLOAT_DTYPES
-from fuzz.engine.verdict import ErrorModel, PathVerdict, Ruling, Symptom
+from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from strategies.case import Case, Layout, PackedView
 
 _CUDA_ERROR: Final = re.compile(r"CUDA error|CUBLAS_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)|cudaError", re.IGNORECASE)
@@ -68,7 +68,12 @@ def judge(question: Question, finished: Finished, product: Product) -> PathVerdi
     """The verdict on what a path returned or raised.
 
     Args:
+        question: the Case, its path and the row of the contract.
+        finished: the result or the exception.
         product: the reference for the result, from `product_of_weight` where the path yields the weight.
+
+    Raises:
+        ValueError: the path has neither a result nor an exception, or the reference another shape than a right result.
     """
     if finished.error is not None:
         return judge_error(question, finished.error)
@@ -135,27 +140,28 @@ def judge_values(question: Question, result: torch.Tensor, product: Product) -> 
     wrong = ~((output >= allowed.low) & (output <= allowed.high))
     wrong &= allowed.finite | output.isfinite()
     names = () if path.yields_weight else tuple(arm.value for arm in arms)
-    return _values_verdict(question, output, allowed, wrong, model, names)
+    verdict = _compare(question, output, allowed, wrong)
+    return dataclasses.replace(verdict, arms=names, model=model)
 
 
-def _values_verdict(
-    question: Question, output: torch.Tensor, allowed: Interval, wrong: torch.Tensor, model: ErrorModel, arms: tuple[str, ...]
-) -> PathVerdict:
+def _compare(question: Question, output: torch.Tensor, allowed: Interval, wrong: torch.Tensor) -> PathVerdict:
+    """The verdict on outputs of which `wrong` (bool, same shape) lie outside of their intervals."""
     ratio = (output.double() - allowed.value).abs() / (allowed.error + _half_ulp(allowed.value, output.dtype))
     ratio = torch.where(output.isfinite(), ratio, torch.where(wrong, float("inf"), 0.0))
     worst = _finite(float(ratio.max()))
     count = int(wrong.sum())
     if not count:
-        return dataclasses.replace(question.answer(), arms=arms, model=model, error_over_bound=worst)
+        return dataclasses.replace(question.answer(), error_over_bound=worst)
     flat = int(torch.where(wrong, ratio, -1.0).argmax())
     index = tuple(int(part) for part in torch.unravel_index(torch.tensor(flat), output.shape))
     value, error = float(allowed.value.flatten()[flat]), float(allowed.error.flatten()[flat])
+    dtype = str(output.dtype).removeprefix("torch.")
     answer = question.answer(
         Symptom.WRONG_VALUE,
-        expected=f"{value:.9g} within {error:.3g} before rounding to {str(output.dtype).removeprefix('torch.')}, at {index}",
+        expected=f"{value:.9g} within {error:.3g} before rounding to {dtype}, at {index}",
         got=f"{float(output.flatten()[flat]):.9g} at {index}; {count} of {output.numel()} outputs are wrong",
     )
-    return dataclasses.replace(answer, arms=arms, model=model, error_over_bound=worst)
+    return dataclasses.replace(answer, error_over_bound=worst)
 
 
 def _finite(ratio: float) -> float | None:

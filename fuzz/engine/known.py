@@ -1,10 +1,10 @@
 """Known issues: rows of a TOML file that name findings which do not fail a run.
 
-    [[issue]]
-    signature = "functional.gemv_4bit | gemv_4bit | missing error | triggers: weight.layout=in_out"
-    link = "https://github.com/bitsandbytes-foundation/bitsandbytes/issues/1862"
-    versions = ">=0.48,<0.51"
-    reason = "gemv_4bit does not check the activation's length"
+[[issue]]
+signature = "functional.gemv_4bit | gemv_4bit | missing error | triggers: weight.layout=in_out"
+link = "https://github.com/bitsandbytes-foundation/bitsandbytes/issues/1862"
+versions = ">=0.48,<0.51"
+reason = "gemv_4bit does not check the activation's length"
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def _row(path: Path, number: int, row: dict[str, object]) -> KnownIssue:
     for key in _KEYS:
         value = row.get(key)
         if not isinstance(value, str):
-            raise KnownIssuesError(f"{path}: issue {number} lacks {key!r}" if value is None else f"{path}: issue {number}: {key!r} is not text")
+            raise KnownIssuesError(
+                f"{path}: issue {number} lacks {key!r}" if value is None else f"{path}: issue {number}: {key!r} is not text"
+            )
         values.append(value)
     signature, link, versions, reason = values
     try:

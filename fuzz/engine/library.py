@@ -78,7 +78,8 @@ def _has_out_variant(device: str) -> bool:
     op = getattr(torch.ops.bitsandbytes, "gemv_4bit", None)
     if op is None or "out" not in op.overloads():
         return False
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key("bitsandbytes::gemv_4bit.out", key))
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key  # noqa: SLF001 - torch.library offers no other way to ask
+    return bool(has_kernel("bitsandbytes::gemv_4bit.out", key))
 
 
 def system_info(library: Library) -> dict[str, str]:
@@ -102,14 +103,13 @@ def system_info(library: Library) -> dict[str, str]:
 
 
 def _driver_version() -> str:
-    raw = getattr(torch._C, "_cuda_getDriverVersion", lambda: 0)()
-    cuda = f"CUDA {raw // 1000}.{raw % 1000 // 10}"
+    # NVML would need another package; the kernel module says the same where there is one (Linux).
     try:
         with open("/proc/driver/nvidia/version", encoding="utf-8") as file:
             release = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", file.readline())
     except OSError:
-        return cuda
-    return f"{release[1]} ({cuda})" if release else cuda
+        release = None
+    return release[1] if release else "unknown"
 
 
 def _cpu_model() -> str:

@@ -97,7 +97,7 @@ def in_view(prepared: Prepared) -> torch.Tensor:
 def _matmul(prepared: Prepared) -> torch.Tensor:
     import bitsandbytes  # noqa: PLC0415
 
-    result = bitsandbytes.matmul_4bit(
+    result: torch.Tensor = bitsandbytes.matmul_4bit(
         prepared.activation_for_autograd(), in_view(prepared), quant_state=prepared.own_state(), bias=prepared.bias
     )
     return result.detach()
@@ -134,11 +134,15 @@ def _gemv_out(prepared: Prepared) -> torch.Tensor:
 
 def _gemm_op(prepared: Prepared) -> torch.Tensor:
     state = prepared.state
-    nested = {
-        "absmax_8bit": state.absmax,
-        "absmax_code": state.state2.code,
-        "absmax_offset": state.offset,
-    } if state.nested else {}
+    nested = (
+        {
+            "absmax_8bit": state.absmax,
+            "absmax_code": state.state2.code,
+            "absmax_offset": state.offset,
+        }
+        if state.nested
+        else {}
+    )
     result: torch.Tensor = torch.ops.bitsandbytes.gemm_4bit.default(
         prepared.activation,
         in_view(prepared),

@@ -7,6 +7,7 @@ here only when the run is on the CPU and no GPU is visible.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 
 from fuzz.engine.environment import PRELOAD_BITSANDBYTES
@@ -15,6 +16,8 @@ os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # some CPU functions are comp
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin starve the processes beside this one
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is then reproducible on one stream
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asks for GPUs without initialising CUDA
+
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it announces what it did not find, in every process
 
 _MODULES = ["torch", "torch._dynamo", "torch._inductor", "fuzz.engine.bounds", "fuzz.engine.reference"]
 if os.environ.get(PRELOAD_BITSANDBYTES) == "1":

@@ -62,12 +62,13 @@ class _Reducer:
         self._known = {case: True}
 
     def reduce(self) -> bool:
-        # A dull fill hides many failures and would hold on to a layout or a dtype that it happens to need.
-        self._try_field("weight.fill", REVEALING)
-        self._try_field("activation.fill", REVEALING)
+        self._neutralize_together()
+        if fields.triggers(self.best):
+            # A dull fill hides many failures and would hold on to a layout or a dtype that it happens to need.
+            self._try_field("weight.fill", REVEALING)
+            self._try_field("activation.fill", REVEALING)
         for _ in range(MAX_ROUNDS):
             before = self.best
-            self._neutralize_together()
             self._turn_around()
             for name in fields.CHOICES:
                 self._first_of(name, _duller(name, fields.get(self.best, name)))
@@ -104,9 +105,7 @@ class _Reducer:
         """The neutral layout with the stored shape kept, for failures that depend on the shape and not the layout."""
         weight = self.best.weight
         if weight.layout is Layout.IN_OUT:
-            turned = dataclasses.replace(
-                weight, layout=Layout.OUT_IN, out_features=weight.in_features, in_features=weight.out_features
-            )
+            turned = dataclasses.replace(weight, layout=Layout.OUT_IN, out_features=weight.in_features, in_features=weight.out_features)
             with contextlib.suppress(CaseError):
                 self._try(dataclasses.replace(self.best, weight=turned))
 
@@ -128,9 +127,7 @@ class _Reducer:
         for place in range(len(leading)):
             for size in _smaller_sizes(leading[place]):
                 shape = self.best.activation.leading
-                if len(shape) == len(leading) and self._try_field(
-                    "activation.leading", (*shape[:place], size, *shape[place + 1 :])
-                ):
+                if len(shape) == len(leading) and self._try_field("activation.leading", (*shape[:place], size, *shape[place + 1 :])):
                     break
 
 

@@ -33,7 +33,7 @@ class DecodedWeight:
 
     @property
     def weight(self) -> torch.Tensor:
-        """code * scale: exact, since a product of two float32 numbers fits into float64."""
+        """Code * scale: exact, since a product of two float32 numbers fits into float64."""
         return self.code * self.scale
 
 
@@ -69,6 +69,7 @@ def decode(case: Case, packed: torch.Tensor, state: Any) -> DecodedWeight:
     """The weight that `packed` and its `QuantState` stand for.
 
     Args:
+        case: shape, layout, quant type and blocksize are read.
         packed: as `quantize_4bit` returned it, on any device, any storage dtype.
         state: the `QuantState`; `absmax`, `offset` and `state2` are read.
     """

@@ -136,9 +136,7 @@ _QUANTIZE_PATH: Final = paths.Path(
 )
 
 
-def _quantize(
-    case: Case, inputs: Inputs, library: Library, announce: Announce
-) -> tuple[paths.Prepared | None, PathVerdict]:
+def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce) -> tuple[paths.Prepared | None, PathVerdict]:
     row = contract.rule(case, paths.QUANTIZE_SURFACE, library)
     question = Question(case, _QUANTIZE_PATH, library, row)
     announce(question.answer())
@@ -172,9 +170,7 @@ def _judge_packed(question: Question, prepared: paths.Prepared) -> PathVerdict:
         if expected != got:
             return question.answer(symptom, name, expected=f"{name}: {expected}", got=str(got))
     if state.state2 is not None and not _is_dynamic_map(state.state2.code):
-        return question.answer(
-            Symptom.WRONG_VALUE, "8-bit map", expected="the 8-bit dynamic map of arXiv 1511.04561", got="another table"
-        )
+        return question.answer(Symptom.WRONG_VALUE, "8-bit map", expected="the 8-bit dynamic map of arXiv 1511.04561", got="another table")
     return question.answer()
 
 

@@ -70,6 +70,7 @@ class Session:
         self._work: tuple[Campaign, Confirmation] | None = None
         self._unconfirmed: list[dict[str, str]] = []
         self._recorded = 0.0
+        self._finished = False
         self.ready: Ready | None = None
 
     def start(self) -> Ready:
@@ -116,15 +117,17 @@ class Session:
             findings = confirmation.finish(lambda key: campaign.progress.failures[key])
         finally:
             self._executor.close()
+        self._finished = True
         self.findings = [finding for finding in findings if finding.verified]
         self._unconfirmed += [_unconfirmed(finding) for finding in findings if not finding.verified]
         self._write_record(campaign.progress.stop_reason)
         return self.findings
 
     def close(self) -> None:
-        """End the children, and drop what is not confirmed."""
-        if self._work is not None:
+        """End the children. A run that was not finished is recorded as interrupted, and what is not confirmed dropped."""
+        if self._work is not None and not self._finished:
             self._work[1].abandon()
+            self._write_record("interrupted")
         self._executor.close()
 
     @property
@@ -136,6 +139,7 @@ class Session:
         """Write an observation to disk at once, so that a killed run leaves it."""
         self._directory.observe(
             {
+                "seed": self.options.seed,
                 "case": observation.case.to_json(),
                 "verdict": observation.verdict.to_json(),
                 "number": observation.number,
@@ -183,6 +187,7 @@ class Session:
             paths=dict(progress.paths),
             rulings=dict(progress.rulings),
             children_replaced=self._executor.replaced,
+            child_start_seconds=round(ready.seconds, 3) if ready else 0.0,
             seconds=round(self.budget.elapsed, 3),
             stop_reason=stop_reason,
             findings=[_entry(finding) for finding in self.findings],

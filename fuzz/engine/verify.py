@@ -45,7 +45,7 @@ def verify(case: Case, key: FailureKey, device: str, watchdog: float, attempts: 
     """Run `case` in `attempts` fresh processes, then its other paths in one more."""
     verdicts: list[PathVerdict] = []
     for _ in range(attempts):
-        with Executor(device, watchdog, spare=False) as executor:
+        with Executor(device, watchdog, spares=0) as executor:
             failure = executor.run(case, selection(key)).failure(key)
             verdicts += [failure] if failure else []
     others = other_paths(case, key, device, watchdog) if verdicts else {}
@@ -57,7 +57,7 @@ def other_paths(case: Case, key: FailureKey, device: str, watchdog: float) -> di
     if key.path == QUANTIZE:
         return {}
     outcomes: dict[str, str] = {}
-    with Executor(device, watchdog, spare=False) as executor:
+    with Executor(device, watchdog, spares=0) as executor:
         for name in OTHER_PATHS:
             if name != key.path:
                 _add_outcome(outcomes, name, executor.run(case, [name]))

@@ -35,7 +35,8 @@ def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
         library = _start(pipe, device)
     except Exception as error:  # noqa: BLE001 - whatever keeps the child from starting is the parent's to report
         traceback.print_exc()
-        _send(pipe, {"failed": f"{type(error).__name__}: {error}"})
+        ours = type(error).__module__.startswith("fuzz.")
+        _send(pipe, {"failed": str(error) if ours else f"{type(error).__name__}: {error}"})
         return
     while (request := _receive(pipe)) is not None:
         faulthandler.dump_traceback_later(watchdog + ORPHAN_GRACE, exit=True)
