@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -56,11 +57,22 @@ class CampaignHandle:
 
     def explore(self, strategy: SearchStrategy[Case]) -> None:
         """Draw from `strategy` until this property's share of the budget is used up."""
-        self._session.explore(strategy, self._share)
+        with _harness_errors_end_the_run():
+            self._session.explore(strategy, self._share)
 
     def findings(self) -> list[Finding]:
         """Verify and write what was found; the findings that are not known."""
-        return [finding for finding in self._session.finish() if finding.known is None]
+        with _harness_errors_end_the_run():
+            return [finding for finding in self._session.finish() if finding.known is None]
+
+
+@contextlib.contextmanager
+def _harness_errors_end_the_run() -> Iterator[None]:
+    """A harness that cannot go on is not a finding: it ends pytest with the status of an internal error."""
+    try:
+        yield
+    except (HarnessError, ReportsError, OSError) as error:
+        pytest.exit(f"the fuzzer could not go on: {error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
 def options_of(config: pytest.Config) -> Options:
@@ -91,8 +103,17 @@ def _is_property(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start the session when there is something to fuzz: bad options and unusable devices end the run here."""
     properties = [item for item in items if _is_property(item)]
-    if not properties or config.option.collectonly:
-        return
+    config.stash[_PROPERTIES_LEFT] = [len(properties)]
+    if properties and not config.option.collectonly and not hasattr(config, "workerinput"):
+        start_session(config)
+
+
+def start_session(config: pytest.Config) -> Session:
+    """Start the session; the fixture does it where nobody has, as in a worker of pytest-xdist that got a property.
+
+    Raises:
+        pytest.UsageError: an option, the device or the reports directory cannot be used.
+    """
     progress = _ProgressLine(config)
     session = Session(options_of(config), progress.update, progress.observed)
     try:
@@ -101,7 +122,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         session.close()
         raise pytest.UsageError(str(error)) from None
     config.stash[_SESSION] = session
-    config.stash[_PROPERTIES_LEFT] = [len(properties)]
+    return session
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
@@ -123,7 +144,8 @@ def campaign(request: pytest.FixtureRequest) -> CampaignHandle:
     left = request.config.stash[_PROPERTIES_LEFT]
     share = 1.0 / left[0]
     left[0] = max(left[0] - 1, 1)
-    return CampaignHandle(request.config.stash[_SESSION], share)
+    session = request.config.stash.get(_SESSION, None) or start_session(request.config)
+    return CampaignHandle(session, share)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

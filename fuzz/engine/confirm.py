@@ -78,9 +78,10 @@ class Confirmation:
         self._pool.shutdown()
         return [self._counted(finding, observed) for finding in findings]
 
-    def abandon(self) -> None:
-        """Drop what has not begun."""
+    def abandon(self) -> list[Finding]:
+        """Drop what has not begun and return the findings that are there."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        return [future.result() for future in self._futures if future.done() and not future.cancelled() and not future.exception()]
 
     def _counted(self, finding: Finding, observed: Callable[[FailureKey], int]) -> Finding:
         key = FailureKey(finding.surface, finding.path, Symptom(finding.symptom), finding.how)

@@ -99,18 +99,57 @@ def rule(case: Case, surface: str, library: Library) -> Row:
     return next(matching, _DEFAULT)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convention:
+    """How `matmul_4bit` of a kind of release is handed a weight that was quantized in some layout.
+
+    `fused` tells the kinds apart: releases that have the op `gemm_4bit` (0.50) and those before.
+    """
+
+    fused: bool
+    layout: Layout
+    views: frozenset[PackedView]
+    source: str
+
+
+_BOTH: Final = frozenset(PackedView)
+CONVENTIONS: Final = (
+    Convention(
+        fused=False,
+        layout=Layout.OUT_IN,
+        views=frozenset({PackedView.TRANSPOSED}),
+        source="nn.Linear4bit.forward passes weight.t(), and MatMul4Bit.forward multiplies by the transpose of what it dequantizes",
+    ),
+    Convention(
+        fused=False,
+        layout=Layout.IN_OUT,
+        views=frozenset({PackedView.RETURNED}),
+        source=f"the reproduction in {ISSUE_1862}, whose matrix path is right",
+    ),
+    Convention(
+        fused=True,
+        layout=Layout.OUT_IN,
+        views=_BOTH,
+        source='comment in matmul_4bit: "quant_state.shape is the source of truth", transposed views are "still compatible"',
+    ),
+    Convention(
+        fused=True,
+        layout=Layout.IN_OUT,
+        views=_BOTH,
+        source="DeprecationWarning in matmul_4bit; square weights are ambiguous there, see `is_ambiguous`",
+    ),
+)
+
+
 def matmul_accepts(case: Case, library: Library) -> bool:
     """Whether there is a convention by which `matmul_4bit` takes this layout and view of the packed weight.
 
-    Before 0.50 the view says how the weight was quantized: transposed for [out, in] (`Linear4bit` passes
-    `weight.t()`), as returned for [in, out] (the reproduction in issue #1862). From 0.50 on "quant_state.shape is the
-    source of truth" (comment in `matmul_4bit`) and the view does not matter, but a square [in, out] weight "is
-    ambiguous and treated as [N, K]" and therefore means another product.
+    A square [in, out] weight is left out from 0.50 on: it "is ambiguous and treated as [N, K]", another product.
     """
-    if library.fused:
-        return not is_ambiguous(case)
-    by_view = {Layout.OUT_IN: PackedView.TRANSPOSED, Layout.IN_OUT: PackedView.RETURNED}
-    return case.packed is by_view[case.weight.layout]
+    if library.fused and is_ambiguous(case):
+        return False
+    rows = (row for row in CONVENTIONS if row.fused == library.fused and row.layout is case.weight.layout)
+    return any(case.packed in row.views for row in rows)
 
 
 def is_ambiguous(case: Case) -> bool:

@@ -25,6 +25,9 @@ PIPELINE: Final = 8
 START_TIMEOUT: Final = 180.0
 """Seconds for the first sign of life; a cold start of torch and bitsandbytes takes about 9 on one H200."""
 
+MAX_ATTEMPTS: Final = 3
+"""Children that may end before they begin with a Case, until it counts as a failure of the harness."""
+
 SPARES: Final = max(1, min(4, (os.cpu_count() or 1) // 4))
 """Children that wait, started: reducing a failure that ends the child uses them up one after the other."""
 
@@ -57,6 +60,7 @@ class _Request:
     skip: Sequence[str]
     callback: Callback
     at: PathVerdict | None = None
+    attempts: int = 0
     verdicts: list[PathVerdict] = field(default_factory=list)
     since: float = field(default_factory=now)
 
@@ -197,6 +201,9 @@ class Executor:
             raise HarnessError("the executor is closed")
         how, words = child.end(), child.last_words()
         if head.at is None:  # it ended between two Cases; nobody is to blame, the queue is sent again
+            head.attempts += 1
+            if head.attempts >= MAX_ATTEMPTS:
+                raise HarnessError(f"the child ended {head.attempts} times between two Cases ({how}): {words}")
             self._take_over()
             return
         seconds = f"no sign of life for {self.watchdog:g} s"

@@ -89,12 +89,23 @@ def judge_error(question: Question, error: Exception) -> PathVerdict:
     """The verdict on an exception: right for an invalid Case, allowed for an unspecified one."""
     name, message = type(error).__name__, str(error)[:MESSAGE_LENGTH]
     if is_device_error(error):
-        first = message.splitlines()[0] if message else ""
-        return question.answer(Symptom.CONTEXT_LOST, first, expected="a result, or a Python exception before launch", got=message)
+        return context_lost(question.answer(), error)
     # Out of memory says nothing about the library, and the next run of the same Case may well succeed.
     if question.row.ruling is not Ruling.VALID or isinstance(error, torch.OutOfMemoryError | MemoryError):
         return question.answer(got=f"{name}: {message}")
     return question.answer(Symptom.UNEXPECTED_EXCEPTION, name, expected="a result", got=f"{name}: {message}")
+
+
+def context_lost(pending: PathVerdict, error: Exception) -> PathVerdict:
+    """The verdict on a path after which the device answers nothing but errors."""
+    message = str(error)[:MESSAGE_LENGTH]
+    return dataclasses.replace(
+        pending,
+        symptom=Symptom.CONTEXT_LOST,
+        how=message.splitlines()[0] if message else "",
+        expected="a result, or a Python exception before launch",
+        got=message,
+    )
 
 
 def expected_shape(question: Question) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import torch
 from fuzz.engine import contract, paths
 from fuzz.engine.bounds import Arm
 from fuzz.engine.codebooks import dynamic_map
-from fuzz.engine.judge import Finished, Question, is_device_error, judge, judge_error, product_of_weight
+from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge, judge_error, product_of_weight
 from fuzz.engine.library import Library
 from fuzz.engine.reference import DecodedWeight, Product, decode, multiply
 from fuzz.engine.tensors import STORAGE_DTYPES, Inputs, build
@@ -188,4 +188,4 @@ def quiet() -> None:
     warnings.simplefilter("ignore")
 
 
-__all__ = ["is_device_error", "quiet", "run_case"]
+__all__ = ["context_lost", "is_device_error", "quiet", "run_case"]

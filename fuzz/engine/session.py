@@ -126,7 +126,8 @@ class Session:
     def close(self) -> None:
         """End the children. A run that was not finished is recorded as interrupted, and what is not confirmed dropped."""
         if self._work is not None and not self._finished:
-            self._work[1].abandon()
+            self._work[0].progress.stop_reason = "interrupted"
+            self.findings = [finding for finding in self._work[1].abandon() if finding.verified]
             self._write_record("interrupted")
         self._executor.close()
 

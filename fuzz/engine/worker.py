@@ -71,9 +71,12 @@ def _answer(pipe: Connection, request: dict[str, Any], library: Any) -> bool:
     from fuzz.engine import runner  # noqa: PLC0415
 
     number = request["id"]
+    pending: PathVerdict | None = None
 
-    def announce(pending: PathVerdict) -> None:
-        _send(pipe, {"id": number, "at": pending.to_json()})
+    def announce(verdict: PathVerdict) -> None:
+        nonlocal pending
+        pending = verdict
+        _send(pipe, {"id": number, "at": verdict.to_json()})
 
     lost = False
     try:
@@ -82,8 +85,11 @@ def _answer(pipe: Connection, request: dict[str, Any], library: Any) -> bool:
             lost = lost or verdict.symptom is Symptom.CONTEXT_LOST
     except Exception as error:  # noqa: BLE001 - a mistake of ours, or a context that was lost outside of a path
         traceback.print_exc()
-        _send(pipe, {"id": number, "broken": f"{type(error).__name__}: {error}"})
-        return not runner.is_device_error(error)
+        if pending is None or not runner.is_device_error(error):
+            _send(pipe, {"id": number, "broken": f"{type(error).__name__}: {error}"})
+            return True
+        lost = True
+        _send(pipe, {"id": number, "verdict": runner.context_lost(pending, error).to_json()})
     _send(pipe, {"id": number, "done": True})
     return not lost
 

@@ -1,0 +1,68 @@
+"""Shared by the tests of the engine: libraries, decoded weights and quantization states made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from fuzz.engine.codebooks import CODES, dynamic_map
+from fuzz.engine.library import Library
+from fuzz.engine.reference import DecodedWeight
+from strategies.case import BLOCKSIZES, QuantType
+
+ALL_BLOCKSIZES = tuple(sorted(BLOCKSIZES))
+
+
+def library(  # noqa: PLR0913 - one argument a feature
+    *,
+    version: str = "0.50.2",
+    device: str = "cpu",
+    fused: bool = True,
+    out_variant: bool = False,
+    cpu_repack: bool = False,
+    documented_blocksizes: tuple[int, ...] = ALL_BLOCKSIZES,
+) -> Library:
+    """A library with these features, by default bitsandbytes 0.50 on a plain CPU."""
+    return Library(
+        version=version,
+        device=device,
+        fused=fused,
+        out_variant=out_variant,
+        cpu_repack=cpu_repack,
+        documented_blocksizes=documented_blocksizes,
+    )
+
+
+LEGACY = library(version="0.48.0", device="cuda", fused=False, documented_blocksizes=ALL_BLOCKSIZES[1:])
+FUSED = library(device="cuda")
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized weight as a kernel reads it: codes and float32 scales by element, shape (out_features, in_features)."""
+
+    code: torch.Tensor
+    scale: torch.Tensor
+    decoded: DecodedWeight
+
+
+def quantized(index: torch.Tensor, block_scale: torch.Tensor, blocksize: int, quant_type: QuantType = QuantType.NF4) -> Quantized:
+    """A weight with plain statistics from 4-bit indices (out_features, in_features) and one float32 scale a block."""
+    code = torch.tensor(CODES[quant_type], dtype=torch.float32)[index]
+    scale = block_scale.float()[torch.arange(index.numel()) // blocksize].reshape(index.shape)
+    return Quantized(code, scale, DecodedWeight(code.double(), scale.double(), torch.zeros_like(scale.double())))
+
+
+def plain_state(absmax: torch.Tensor) -> Any:
+    """What `decode` reads of a `QuantState` with plain statistics."""
+    return SimpleNamespace(absmax=absmax, state2=None, offset=None, nested=False)
+
+
+def nested_state(absmax: torch.Tensor, outer: torch.Tensor, offset: float) -> Any:
+    """What `decode` reads of a `QuantState` with compressed statistics; `absmax` is uint8."""
+    code = torch.tensor(dynamic_map(), dtype=torch.float32)
+    state2 = SimpleNamespace(code=code, absmax=outer, blocksize=256)
+    return SimpleNamespace(absmax=absmax, state2=state2, offset=torch.tensor(offset), nested=True)

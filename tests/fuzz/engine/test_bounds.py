@@ -1,0 +1,454 @@
+"""The bounds: simulated kernels always lie inside, planted faults outside, and roundings go the right way."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzz.engine.bounds import Arm, Interval, dequantize_model, error_model, interval, round_down, round_up
+from fuzz.engine.judge import product_of_weight
+from fuzz.engine.reference import DecodedWeight, Product, multiply
+from fuzz.engine.verdict import ErrorModel
+from strategies.case import Case, QuantType, Weight
+from tests.fuzz.engine import kernels
+from tests.fuzz.engine.helpers import Quantized, quantized
+from tests.fuzz.engine.kernels import How
+
+DTYPES = [torch.float32, torch.float16, torch.bfloat16]
+HALVES = [torch.float16, torch.bfloat16]
+ROWS, OUTPUTS = 3, 8
+TERMS = [1, 2, 5, 33, 64, 130, 1024, 1500]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a kernel gets."""
+
+    x: torch.Tensor
+    weight: Quantized
+    bias: torch.Tensor | None
+
+    @property
+    def product(self) -> Product:
+        return multiply(self.x, self.weight.decoded, self.bias)
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, random: torch.Generator) -> torch.Tensor:
+    return low + (high - low) * torch.rand(shape, generator=random, dtype=torch.float64)
+
+
+def _sign(shape: tuple[int, ...], random: torch.Generator) -> torch.Tensor:
+    return torch.randint(0, 2, shape, generator=random).double() * 2 - 1
+
+
+def _weight(terms: int, scales: torch.Tensor, random: torch.Generator) -> Quantized:
+    quant_type = list(QuantType)[int(torch.randint(0, 2, (), generator=random))]
+    index = torch.randint(0, 16, (OUTPUTS, terms), generator=random)
+    return quantized(index, scales, 32, quant_type)
+
+
+def _scales(terms: int, low: float, high: float, random: torch.Generator) -> torch.Tensor:
+    return torch.exp2(_uniform((math.ceil(OUTPUTS * terms / 32),), low, high, random))
+
+
+def normal(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    return torch.randn(ROWS, terms, generator=random), _weight(terms, _scales(terms, -3, 3, random), random)
+
+
+def positive(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    return _uniform((ROWS, terms), 0.5, 2, random), _weight(terms, _scales(terms, -1, 1, random), random)
+
+
+def heavy(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    x = torch.exp2(_uniform((ROWS, terms), -12, 4, random)) * _sign((ROWS, terms), random)
+    return x, _weight(terms, _scales(terms, -12, 3, random), random)
+
+
+def cancelling(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    half = _uniform((ROWS, math.ceil(terms / 2)), 1, 8, random)
+    weight = quantized(torch.full((OUTPUTS, terms), 15), torch.ones(math.ceil(OUTPUTS * terms / 32)) * 1.7, 32)
+    return torch.stack((half, -half), -1).flatten(-2)[:, :terms], weight
+
+
+def one_hot(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    x = torch.zeros(ROWS, terms)
+    x[torch.arange(ROWS), torch.randint(0, terms, (ROWS,), generator=random)] = 1.0
+    return x, _weight(terms, _scales(terms, -3, 3, random), random)
+
+
+def constant(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    """Every rounding error of a weight and of a sum is repeated."""
+    index = int(torch.randint(1, 16, (), generator=random))
+    scale = float(_uniform((), 0.5, 2, random))
+    weight = quantized(torch.full((OUTPUTS, terms), index), torch.full((math.ceil(OUTPUTS * terms / 32),), scale), 32)
+    return torch.full((ROWS, terms), float(_uniform((), 0.5, 2, random))), weight
+
+
+def absorbed(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    """One large term first, then terms of just under half a unit in its last place, each lost when added to it."""
+    x = torch.full((ROWS, terms), 2.0**-24 * 0.999)
+    x[:, 0] = 1.0
+    weight = quantized(torch.full((OUTPUTS, terms), 15), torch.ones(math.ceil(OUTPUTS * terms / 32)), 32)
+    return x * float(_uniform((), 0.9, 1, random)), weight
+
+
+def subnormal(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    """Scales, weights and products in and below the subnormal range of float16."""
+    x = torch.exp2(_uniform((ROWS, terms), -12, 0, random)) * _sign((ROWS, terms), random)
+    return x, _weight(terms, _scales(terms, -26, -12, random), random)
+
+
+def vanishing(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    """Products around the smallest normal float32."""
+    x = torch.exp2(_uniform((ROWS, terms), -14, 0, random)) * _sign((ROWS, terms), random)
+    return x, _weight(terms, _scales(terms, -128, -110, random), random)
+
+
+INPUTS: list[Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]]] = [
+    normal, positive, heavy, cancelling, one_hot, constant, absorbed, subnormal, vanishing,
+]  # fmt: skip
+
+
+def make(fill: Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]], terms: int, dtype: torch.dtype, seed: int) -> Input:
+    random = torch.Generator().manual_seed(seed)
+    x, weight = fill(terms, random)
+    bias = None
+    if seed % 2:
+        largest = float(multiply(x, weight.decoded, None).magnitude.max())
+        bias = (torch.randn(OUTPUTS, generator=random) * min(largest, 1000.0)).to(dtype)
+    return Input(x.float().to(dtype), weight, bias)
+
+
+def how(seed: int) -> How:
+    return How(torch.Generator().manual_seed(seed), fused=seed % 4 < 2, flush=seed % 3 == 0, late_bias=seed % 8 < 4)
+
+
+def assert_inside(allowed: Interval, output: torch.Tensor) -> None:
+    inside = (output >= allowed.low) & (output <= allowed.high)
+    excused = ~allowed.finite & ~output.isfinite()
+    if not bool((inside | excused).all()):
+        place = int((~(inside | excused)).int().argmax())
+        got, value, error = (part.flatten()[place].item() for part in (output, allowed.value, allowed.error))
+        pytest.fail(f"{got} lies outside of {value} within {error} ({output.dtype})")
+
+
+def model_of(arm: Arm, given_input: Input, stored: torch.dtype | None = None) -> ErrorModel:
+    dtype = given_input.x.dtype
+    return error_model((arm,), dtype, given_input.x.shape[-1], stored or dtype, bias=given_input.bias is not None)
+
+
+def use(error: torch.Tensor, allowed: Interval) -> float:
+    """The largest share of the bound that was used."""
+    return float((error / allowed.error).max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("fill", INPUTS)
+def test_simt_lies_inside(fill: Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]], dtype: torch.dtype) -> None:
+    for seed, terms in enumerate(TERMS * 2):
+        data = make(fill, terms, dtype, seed)
+        allowed = interval(data.product, model_of(Arm.SIMT, data), dtype)
+        assert_inside(allowed, kernels.simt(data.x, data.weight, data.bias, how(seed)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("stored", DTYPES)
+@pytest.mark.parametrize("fill", INPUTS)
+def test_dense_lies_inside(
+    fill: Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]], stored: torch.dtype, dtype: torch.dtype
+) -> None:
+    for seed, terms in enumerate([1, 2, 5, 33, 64, 130, 300]):
+        data = make(fill, terms, dtype, seed)
+        allowed = interval(data.product, model_of(Arm.DENSE, data, stored), dtype)
+        assert_inside(allowed, kernels.dense(data.x, data.weight, data.bias, stored, how(seed)))
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("fill", INPUTS)
+def test_tensor_cores_lie_inside(fill: Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]], dtype: torch.dtype) -> None:
+    for seed, terms in enumerate(TERMS):
+        data = make(fill, terms, dtype, seed)
+        allowed = interval(data.product, model_of(Arm.DENSE, data), dtype)
+        assert_inside(allowed, kernels.tensor_core(data.x, data.weight, data.bias, dtype, how(seed)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("fill", INPUTS)
+def test_the_fused_cpu_kernel_lies_inside(fill: Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]], dtype: torch.dtype) -> None:
+    for seed, terms in enumerate([1, 2, 5, 33, 64, 130, 300]):
+        data = make(fill, terms, dtype, seed)
+        allowed = interval(data.product, model_of(Arm.CPU_BF16, data), dtype)
+        assert_inside(allowed, kernels.cpu_bf16(data.x, data.weight, data.bias, how(seed)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_weights_with_compressed_statistics_lie_inside(dtype: torch.dtype) -> None:
+    """Scales evaluated in float32 with one rounding or with two, near cancellation of the offset."""
+    for seed in range(24):
+        random = torch.Generator().manual_seed(seed)
+        terms = TERMS[seed % 6]
+        index = torch.randint(0, 16, (OUTPUTS, terms), generator=random)
+        code8 = _uniform((OUTPUTS, 1), -1, 1, random).float()
+        outer, offset = _uniform((1, 1), 0.5, 1, random).float(), torch.tensor(0.37)
+        scaled = code8.double() * outer.double()
+        exact = (scaled + offset.double()).expand(OUTPUTS, terms)
+        slack = 2 * 2.0**-24 * (scaled.abs() + exact.abs())
+        kernel_scale = exact.float() if seed % 2 else (code8 * outer + offset).expand(OUTPUTS, terms)
+        simple = quantized(index, torch.ones(1), OUTPUTS * terms)
+        weight = Quantized(simple.code, kernel_scale, DecodedWeight(simple.code.double(), exact, slack))
+        data = Input(torch.randn(ROWS, terms, generator=random).to(dtype), weight, None)
+        for arm, output in (
+            (Arm.SIMT, kernels.simt(data.x, weight, None, how(seed))),
+            (Arm.DENSE, kernels.dense(data.x, weight, None, dtype, how(seed))),
+            (Arm.CPU_BF16, kernels.cpu_bf16(data.x, weight, None, how(seed))),
+        ):
+            assert_inside(interval(data.product, model_of(arm, data), dtype), output)
+
+
+def _worst(dtype: torch.dtype, terms: int) -> Input:
+    """Code, scale, weight and product of every term rounded down, each by nearly half a unit in the last place."""
+    index = 1 if dtype is torch.bfloat16 else 6
+    code = quantized(torch.tensor([[index]]), torch.ones(1), 1).code.abs().to(dtype)
+    unit = 2.0**-11 if dtype is torch.float16 else 2.0**-8
+    candidates = torch.cat([(1 + torch.arange(0, 1, 2 * unit)) + 0.999 * unit, (1 + torch.arange(0, 1, 2 * unit)) - 0.999 * unit])
+    scales = candidates.float()
+    xs = (1 + torch.arange(0, 1, 2 * unit)).to(dtype)
+    weights = code[0] * scales.to(dtype)
+    products = (xs[None] * weights[:, None]).double()
+    exact = xs.double()[None] * scales.double()[:, None] * quantized(torch.tensor([[index]]), torch.ones(1), 1).code.abs().double()
+    error = (products - exact).abs() / exact
+    best = int(error.argmax())
+    scale, x = scales[best // len(xs)], xs[best % len(xs)]
+    weight = quantized(torch.full((OUTPUTS, terms), index), scale.expand(math.ceil(OUTPUTS * terms / 32)), 32)
+    return Input(x.expand(ROWS, terms).contiguous(), weight, None)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("terms", [1, 64, 1024, 2048])
+def test_the_worst_roundings_nearly_use_up_the_bound_of_simt(dtype: torch.dtype, terms: int) -> None:
+    data = _worst(dtype, terms)
+    allowed = interval(data.product, model_of(Arm.SIMT, data), dtype)
+    output = kernels.simt(data.x, data.weight, None, how(1))
+    assert_inside(allowed, output)
+    exact = kernels.simt(data.x, data.weight, None, how(0)).double() - allowed.value
+    assert 0.5 < use(exact.abs(), allowed) < 1.01
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_bound_of_dense_is_a_few_roundings(dtype: torch.dtype) -> None:
+    """Not only sound: a single term may be off by a rounding of the weight and little more."""
+    data = make(one_hot, 1, dtype, 2)
+    allowed = interval(data.product, model_of(Arm.DENSE, data), dtype)
+    unit = {torch.float32: 2.0**-24, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}[dtype]
+    nonzero = allowed.value != 0
+    assert float((allowed.error / allowed.value.abs())[nonzero].max()) < 8 * unit
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("quant_type", QuantType)
+def test_dequantized_weights_lie_inside_and_their_neighbours_outside(dtype: torch.dtype, quant_type: QuantType) -> None:
+    random = torch.Generator().manual_seed(9)
+    scales = torch.cat([_scales(64, -3, 3, random), _scales(64, -26, -14, random)]) if dtype is not torch.bfloat16 else _scales(64, -9, 9, random)
+    weight = quantized(torch.randint(0, 16, (len(scales), 32), generator=random), scales, 32, quant_type)
+    product = product_of_weight(Case(weight=Weight(out_features=len(scales), in_features=32)), weight.decoded)
+    allowed = interval(product, dequantize_model(dtype), dtype)
+    output = (weight.code * weight.scale).to(dtype)
+    assert_inside(allowed, output)
+    above = torch.nextafter(torch.nextafter(output, output.new_full((), math.inf)), output.new_full((), math.inf))
+    assert not bool(((above >= allowed.low) & (above <= allowed.high)).any())
+
+
+@pytest.mark.parametrize("arm", Arm)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_block_with_its_neighbours_scale_lies_outside(arm: Arm, dtype: torch.dtype) -> None:
+    random = torch.Generator().manual_seed(4)
+    index = torch.randint(0, 7, (OUTPUTS, 64), generator=random)
+    scales = 1.0 + torch.arange(OUTPUTS * 2) / 10
+    right = quantized(index, scales, 32)
+    swapped = scales.clone()
+    swapped[6] = scales[7]  # output 3, first half of its row
+    wrong = quantized(index, swapped, 32)
+    data = Input(_uniform((ROWS, 64), 0.5, 1, random).to(dtype), right, None)
+    allowed = interval(data.product, model_of(arm, data), dtype)
+    output = _run(arm, data.x, wrong)
+    outside = (output < allowed.low) | (output > allowed.high)
+    assert outside[:, 3].all()
+    assert not outside[:, :3].any()
+    assert not outside[:, 4:].any()
+
+
+@pytest.mark.parametrize("arm", Arm)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("terms", [1, 2, 5, 16])
+def test_a_dropped_element_lies_outside(arm: Arm, dtype: torch.dtype, terms: int) -> None:
+    random = torch.Generator().manual_seed(terms)
+    index = torch.randint(0, 5, (OUTPUTS, terms), generator=random)
+    weight = quantized(index, 1 + torch.rand(OUTPUTS, generator=random), 32)
+    x = _uniform((ROWS, terms), 0.5, 2, random).to(dtype)
+    allowed = interval(Input(x, weight, None).product, model_of(arm, Input(x, weight, None)), dtype)
+    short = x.clone()
+    short[:, terms // 2] = 0
+    output = _run(arm, short, weight)
+    assert ((output < allowed.low) | (output > allowed.high)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_code_off_lies_outside_on_one_hot_inputs(dtype: torch.dtype) -> None:
+    """The finest fault: a nibble one too large. Neighbouring codes lie far apart next to any rounding."""
+    index = torch.arange(15).repeat(2).reshape(2, 15)
+    right, wrong = (quantized(index + step, torch.ones(1) * 1.3, 64) for step in (0, 1))
+    x = torch.eye(15).to(dtype)
+    for arm in Arm:
+        allowed = interval(Input(x, right, None).product, model_of(arm, Input(x, right, None)), dtype)
+        output = _run(arm, x, wrong)
+        assert ((output < allowed.low) | (output > allowed.high)).all()
+
+
+def _run(arm: Arm, x: torch.Tensor, weight: Quantized) -> torch.Tensor:
+    if arm is Arm.SIMT:
+        return kernels.simt(x, weight, None, how(1))
+    return kernels.dense(x, weight, None, x.dtype, how(1)) if arm is Arm.DENSE else kernels.cpu_bf16(x, weight, None, how(1))
+
+
+def test_several_arms_get_the_weakest_bound() -> None:
+    for dtype in DTYPES:
+        both = error_model((Arm.SIMT, Arm.DENSE), dtype, 100, dtype, bias=False)
+        one, other = (error_model((arm,), dtype, 100, dtype, bias=False) for arm in (Arm.SIMT, Arm.DENSE))
+        assert both == one.union(other)
+
+
+@pytest.mark.parametrize("arm", Arm)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bounds_grow_with_the_number_of_terms_and_with_a_bias(arm: Arm, dtype: torch.dtype) -> None:
+    previous = error_model((arm,), dtype, 1, dtype, bias=False)
+    for terms in (2, 100, 1024, 1025, 8192):
+        model = error_model((arm,), dtype, terms, dtype, bias=False)
+        assert model.union(previous) == model
+        with_bias = error_model((arm,), dtype, terms, dtype, bias=True)
+        assert with_bias.union(model) == with_bias
+        assert with_bias.late_rounding > model.late_rounding
+        previous = model
+
+
+@pytest.mark.parametrize("arm", [Arm.SIMT, Arm.DENSE])
+def test_products_of_float16_that_overflow_are_excused_but_not_wrong_finite_numbers(arm: Arm) -> None:
+    weight = quantized(torch.full((1, 2), 15), torch.tensor([256.0]), 32)
+    data = Input(torch.tensor([[258.5, -256.0]]).half(), weight, None)
+    allowed = interval(data.product, model_of(arm, data), torch.float16)
+    assert not bool(allowed.finite.any())
+    assert_inside(allowed, _run(arm, data.x, weight))
+    for wrong in (0.0, -640.0, 60000.0):
+        output = torch.tensor([[wrong]]).half()
+        assert bool(((output < allowed.low) | (output > allowed.high)).all())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ordinary_results_have_to_be_finite(dtype: torch.dtype) -> None:
+    data = make(normal, 64, dtype, 0)
+    assert bool(interval(data.product, model_of(Arm.SIMT, data), dtype).finite.all())
+
+
+def test_a_result_that_rounds_to_infinity_may_be_infinite() -> None:
+    weight = quantized(torch.full((1, 1), 15), torch.tensor([1.0]), 32)
+    data = Input(torch.tensor([[65504.0]]).half(), weight, torch.tensor([65504.0]).half())
+    allowed = interval(data.product, model_of(Arm.DENSE, data), torch.float16)
+    assert_inside(allowed, kernels.dense(data.x, weight, data.bias, torch.float16, how(0)))
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_where_finite_is_required_no_rounding_of_simt_overflows(dtype: torch.dtype) -> None:
+    """One term as large as `finite` admits, with codes and scales that round up."""
+    limit = 65520.0 if dtype is torch.float16 else 3.3961775292304957e38
+    for index in range(1, 7):
+        code = quantized(torch.tensor([[index]]), torch.ones(1), 1).code.abs()
+        for scale in 1.0 + torch.arange(256) / 256 + 2.0**-9 + 2.0**-12:
+            weight = quantized(torch.tensor([[index]]), scale.reshape(1), 1)
+            largest = torch.tensor([[limit / float(scale * code)]])
+            for x in (largest.to(dtype) * share for share in (1.0, 0.995, 0.99, 0.985)):
+                data = Input(x.to(dtype), weight, None)
+                allowed = interval(data.product, model_of(Arm.SIMT, data), dtype)
+                assert_inside(allowed, kernels.simt(data.x, weight, None, how(0)))
+
+
+def _half(value: float) -> float:
+    try:
+        return float(struct.unpack("<e", struct.pack("<e", value))[0])
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def test_rounding_is_not_done_twice() -> None:
+    """1 + 2**-11 + 2**-40 lies above the middle of 1 and its successor in float16; float32 to nearest drops the 2**-40."""
+    trap = torch.tensor([1 + 2.0**-11 + 2.0**-40], dtype=torch.float64)
+    assert float(trap.half()) == 1.0  # what torch does: twice to nearest
+    assert float(round_down(trap, torch.float16)) == 1 + 2.0**-10
+    assert float(round_up(trap, torch.float16)) == 1.0  # the largest float32 below is the middle itself: ties to even
+    assert float(round_down(-trap, torch.float16)) == -1.0
+    assert float(round_up(-trap, torch.float16)) == -(1 + 2.0**-10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rounding_goes_nowhere_from_a_number_that_the_dtype_has(dtype: torch.dtype) -> None:
+    values = torch.tensor([0.0, 1.0, -1.5, 2.0**-14, 65504.0, math.inf, -math.inf]).to(dtype)
+    assert torch.equal(round_down(values.double(), dtype), values)
+    assert torch.equal(round_up(values.double(), dtype), values)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "down", "up"),
+    [
+        (65519.9, torch.float16, 65504.0, 65504.0),
+        (65520.0, torch.float16, math.inf, math.inf),
+        (1e300, torch.float16, math.inf, math.inf),
+        (-1e300, torch.float16, -math.inf, -math.inf),
+        (1e300, torch.float32, math.inf, 3.4028234663852886e38),
+        (-1e300, torch.float32, -3.4028234663852886e38, -math.inf),
+        (1e-300, torch.float32, 2.0**-149, 0.0),
+        (-1e-300, torch.float32, 0.0, -(2.0**-149)),
+        (1e-300, torch.float16, 0.0, 0.0),
+        (2.0**-25, torch.float16, 0.0, 0.0),
+        (2.0**-25 + 2.0**-70, torch.float16, 2.0**-24, 0.0),
+        (math.inf, torch.float32, math.inf, math.inf),
+        (-math.inf, torch.bfloat16, -math.inf, -math.inf),
+    ],
+)
+def test_rounding_at_the_ends_of_the_range(value: float, dtype: torch.dtype, down: float, up: float) -> None:
+    exact = torch.tensor([value], dtype=torch.float64)
+    assert float(round_down(exact, dtype)) == down
+    assert float(round_up(exact, dtype)) == up
+
+
+def test_nan_stays_nan_and_lies_in_no_interval() -> None:
+    nan = torch.tensor([math.nan], dtype=torch.float64)
+    assert bool(round_down(nan, torch.float16).isnan())
+    assert bool(round_up(nan, torch.float16).isnan())
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=64))
+def test_rounding_to_float16_is_directed_to_float32_and_then_to_nearest(value: float) -> None:
+    """Against Python's own conversions: the nearest float32, moved by one if it lies on the wrong side."""
+    exact = torch.tensor([value], dtype=torch.float64)
+    single = exact.float()
+    above = single if float(single) >= value else torch.nextafter(single, torch.tensor(math.inf))
+    below = single if float(single) <= value else torch.nextafter(single, torch.tensor(-math.inf))
+    assert float(round_down(exact, torch.float16)) == _half(float(above))
+    assert float(round_up(exact, torch.float16)) == _half(float(below))
+
+
+@given(
+    st.floats(min_value=-70000, max_value=70000, width=32),
+    st.floats(min_value=0, max_value=1, width=64),
+    st.sampled_from(DTYPES),
+)
+def test_whatever_float32_lies_between_the_ends_is_rounded_into_the_interval(number: float, error: float, dtype: torch.dtype) -> None:
+    low, high = (torch.tensor([number], dtype=torch.float64) + sign * error for sign in (-1, 1))
+    output = torch.tensor([number]).to(dtype)
+    assert bool(round_down(low, dtype) <= output)
+    assert bool(output <= round_up(high, dtype))

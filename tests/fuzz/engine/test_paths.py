@@ -1,0 +1,124 @@
+"""The table of paths: what applies to which Case on which library."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from fuzz.engine.bounds import Arm
+from fuzz.engine.library import Library
+from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE, Prepared, in_view
+from reports.script_calls import CALLS
+from strategies.case import Activation, Case, Execution, FloatDType, Layout, PackedView, Weight
+from tests.fuzz.engine.helpers import FUSED, LEGACY, library
+
+CPU = library()
+REPACKING = library(cpu_repack=True)
+ONE_ROW = Case(weight=Weight(out_features=8, in_features=64))
+
+
+def names(case: Case, loaded: Library) -> set[str]:
+    return {path.name for path in PATHS if path.applies(case, loaded)}
+
+
+def test_names_are_unique_and_each_has_a_call_in_scripts() -> None:
+    assert len(BY_NAME) == len(PATHS)
+    assert set(CALLS) == set(BY_NAME) | {QUANTIZE}
+
+
+def test_a_path_comes_after_the_one_it_requires() -> None:
+    order = [path.name for path in PATHS]
+    for path in PATHS:
+        if path.requires:
+            assert order.index(path.requires) < order.index(path.name)
+
+
+def test_paths_of_one_row_on_0_50() -> None:
+    every = {"dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemm_4bit_op", "linear4bit", "gemv_4bit", "gemv_4bit_op"}
+    assert names(ONE_ROW, FUSED) == every
+    assert names(ONE_ROW, library(device="cuda", out_variant=True)) == every | {"gemv_4bit_out"}
+
+
+def test_paths_of_one_row_on_0_48() -> None:
+    assert names(ONE_ROW, LEGACY) == {"dequantize_4bit", "dequantize_linear", "linear4bit", "gemv_4bit", "gemv_4bit_op"}
+    turned = Case(weight=ONE_ROW.weight, packed=PackedView.TRANSPOSED)
+    assert names(turned, LEGACY) == {"dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemv_4bit", "gemv_4bit_op"}
+
+
+def test_gemv_needs_one_row_and_no_grad() -> None:
+    gemv = {name for name in BY_NAME if name.startswith("gemv")}
+    loaded = library(device="cuda", out_variant=True)
+    assert gemv <= names(Case(activation=Activation(leading=(1, 1))), loaded)
+    assert not gemv & names(Case(activation=Activation(leading=(2,))), loaded)
+    assert not gemv & names(Case(execution=Execution(grad=True)), loaded)
+
+
+def test_a_square_in_out_weight_is_left_to_the_paths_that_can_tell() -> None:
+    square = Case(weight=Weight(out_features=8, in_features=8, layout=Layout.IN_OUT))
+    assert names(square, FUSED) == {"dequantize_4bit", "dequantize_linear"}
+
+
+def test_the_module_takes_a_weight_as_it_quantizes_it_itself() -> None:
+    assert "linear4bit" not in names(Case(weight=Weight(in_features=2, layout=Layout.IN_OUT)), FUSED)
+    assert "linear4bit" not in names(Case(packed=PackedView.TRANSPOSED), FUSED)
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded", "arms"),
+    [
+        ("gemv_4bit", FUSED, {Arm.SIMT}),
+        ("gemv_4bit_op", LEGACY, {Arm.SIMT}),
+        ("gemv_4bit", CPU, {Arm.DENSE}),
+        ("gemv_4bit", REPACKING, {Arm.CPU_BF16}),
+        ("matmul_4bit", FUSED, {Arm.SIMT, Arm.DENSE}),
+        ("matmul_4bit", CPU, {Arm.DENSE}),
+        ("matmul_4bit", REPACKING, {Arm.DENSE}),
+        ("gemm_4bit_op", FUSED, {Arm.SIMT, Arm.DENSE}),
+        ("gemm_4bit_op", CPU, {Arm.DENSE}),
+        ("linear4bit", FUSED, {Arm.SIMT, Arm.DENSE}),
+        ("linear4bit", CPU, {Arm.DENSE}),
+        ("linear4bit", REPACKING, {Arm.CPU_BF16}),
+        ("dequantize_linear", FUSED, {Arm.DENSE}),
+        ("dequantize_linear", REPACKING, {Arm.DENSE}),
+    ],
+)
+def test_arms(name: str, loaded: Library, arms: set[Arm]) -> None:
+    assert set(BY_NAME[name].arms(ONE_ROW, loaded)) == arms
+
+
+def test_a_module_that_trains_is_not_repacked() -> None:
+    assert BY_NAME["linear4bit"].arms(Case(execution=Execution(grad=True)), REPACKING) == (Arm.DENSE,)
+
+
+def test_the_dtype_that_weights_pass_through() -> None:
+    mixed = Case(weight=Weight(dtype=FloatDType.FLOAT16), activation=Activation(dtype=FloatDType.FLOAT32))
+    turned = Case(weight=Weight(in_features=2, dtype=FloatDType.FLOAT16, layout=Layout.IN_OUT), activation=mixed.activation)
+    matmul = BY_NAME["matmul_4bit"]
+    assert matmul.stored(mixed, FUSED) is FloatDType.FLOAT32
+    assert matmul.stored(mixed, LEGACY) is FloatDType.FLOAT16
+    assert matmul.stored(turned, FUSED) is FloatDType.FLOAT16
+    assert BY_NAME["dequantize_linear"].stored(mixed, FUSED) is FloatDType.FLOAT16
+    assert BY_NAME["gemv_4bit"].stored(mixed, FUSED) is FloatDType.FLOAT32
+
+
+def test_only_gemv_takes_no_bias_and_only_dequantize_yields_the_weight() -> None:
+    assert {path.name for path in PATHS if not path.adds_bias} == {"gemv_4bit", "gemv_4bit_op", "gemv_4bit_out"}
+    assert {path.name for path in PATHS if path.yields_weight} == {"dequantize_4bit"}
+
+
+def test_prepared_tensors_are_handed_on_as_the_case_says() -> None:
+    packed, x = torch.zeros(32, 1, dtype=torch.uint8), torch.ones(64)
+    state = SimpleNamespace(absmax=torch.ones(1))
+    case = Case(weight=Weight(in_features=64), packed=PackedView.TRANSPOSED, execution=Execution(grad=True))
+    prepared = Prepared(case, FUSED, torch.ones(1, 64), x, None, packed, state)
+    assert in_view(prepared).shape == (1, 32)
+    assert in_view(Prepared(Case(), FUSED, torch.ones(1, 1), x, None, packed, state)).shape == (32, 1)
+    fresh = prepared.activation_for_autograd()
+    assert fresh.requires_grad
+    assert fresh.is_leaf
+    assert not x.requires_grad
+    own = prepared.own_state()
+    own.absmax = None
+    assert state.absmax is not None

@@ -1,0 +1,44 @@
+"""Shared by the tests of the strategies."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
+
+from strategies.case import Case, FloatDType
+from strategies.case import Activation, Execution, Fill, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
+
+BUSY = Case(
+    weight=Weight(out_features=5, in_features=130, layout=Layout.IN_OUT, dtype=FloatDType.FLOAT16, fill=Fill.NORMAL),
+    quantization=Quantization(quant_type=QuantType.FP4, blocksize=256, compress_statistics=True, storage=StorageDType.FLOAT32),
+    packed=PackedView.TRANSPOSED,
+    activation=Activation(leading=(3, 11), dtype=FloatDType.BFLOAT16, fill=Fill.CANCELLING),
+    bias=True,
+    execution=Execution(grad=True),
+    seed=77,
+)
+"""A Case in which no field is neutral."""
+
+
+def draw(strategy: SearchStrategy[Case], count: int) -> list[Case]:
+    """The same `count` Cases each time."""
+    drawn: list[Case] = []
+
+    @seed(1)
+    @settings(
+        max_examples=count, database=None, derandomize=False, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    @given(strategy)
+    def collect(case: Case) -> None:
+        drawn.append(case)
+
+    collect()
+    return drawn
+
+
+def dotted_names(data: dict[str, object], prefix: str = "") -> set[str]:
+    """The dotted names of all leaves of nested JSON objects."""
+    names: set[str] = set()
+    for key, value in data.items():
+        names |= dotted_names(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
+    return names

@@ -1,0 +1,95 @@
+"""What is drawn: every choice, the regions that matter in a healthy share, and the dullest Case first when shrinking."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import find, settings
+
+from strategies import fields
+from strategies.activations import MAX_DRAWN_ROWS
+from strategies.case import Activation, Case, Layout, Weight
+from strategies.cases import MAX_DRAWN_SEED, cases
+from strategies.shapes import MAX_DRAWN_ELEMENTS
+from tests.strategies.helpers import draw
+
+DRAWS = 600
+ENOUGH = settings(max_examples=200, derandomize=True, database=None)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Case]:
+    return draw(cases(), DRAWS)
+
+
+@pytest.mark.parametrize("name", fields.CHOICES)
+def test_every_choice_is_drawn_often(drawn: list[Case], name: str) -> None:
+    counts = {value: sum(fields.get(case, name) == value for case in drawn) for value in fields.CHOICES[name]}
+    assert min(counts.values()) >= DRAWS // 50, counts
+
+
+def test_nothing_but_the_choices_is_drawn(drawn: list[Case]) -> None:
+    for name, choices in fields.CHOICES.items():
+        assert {fields.get(case, name) for case in drawn} <= set(choices)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "holds"),
+    [
+        pytest.param(0.25, 0.70, lambda case: case.activation.rows == 1, id="one row, where gemv lives"),
+        pytest.param(0.30, 0.80, lambda case: case.weight.in_features % case.quantization.blocksize == 0, id="whole blocks"),
+        pytest.param(0.05, 0.70, lambda case: case.weight.in_features % 64 != 0, id="no multiple of the matrix kernel's tile"),
+        pytest.param(0.05, 0.60, lambda case: case.weight.elements % 2 == 1, id="a last byte with one element"),
+        pytest.param(0.30, 0.70, lambda case: case.weight.layout is Layout.IN_OUT, id="in_out"),
+        pytest.param(0.02, 0.50, lambda case: case.activation.rows > 32, id="many rows"),
+        pytest.param(0.02, 0.50, lambda case: 3 < case.activation.rows <= 32, id="a few rows"),
+        pytest.param(0.02, 0.60, lambda case: case.activation.rank == 1, id="rank 1"),
+        pytest.param(0.05, 0.60, lambda case: case.activation.rank == 3, id="rank 3"),
+        pytest.param(0.30, 0.95, lambda case: case.activation_dtype is case.weight.dtype, id="one dtype"),
+        pytest.param(0.02, 0.50, lambda case: case.weight.in_features > 1024, id="more than one round of a warp"),
+        pytest.param(0.10, 0.90, lambda case: case.weight.elements > case.quantization.blocksize, id="several blocks"),
+        pytest.param(0.10, 0.99, lambda case: case.seed > 2, id="seeds"),
+    ],
+)
+def test_regions_get_a_healthy_share(drawn: list[Case], low: float, high: float, holds: object) -> None:
+    assert callable(holds)
+    assert low <= sum(map(holds, drawn)) / len(drawn) <= high
+
+
+def test_a_square_weight_is_drawn_in_both_layouts(drawn: list[Case]) -> None:
+    square = [case for case in drawn if case.weight.in_features == case.weight.out_features]
+    assert {case.weight.layout for case in square} == set(Layout)
+
+
+def test_draws_are_small_enough_to_cost_milliseconds(drawn: list[Case]) -> None:
+    assert max(case.weight.elements for case in drawn) <= MAX_DRAWN_ELEMENTS
+    assert max(case.activation.rows for case in drawn) <= MAX_DRAWN_ROWS
+    assert max(case.seed for case in drawn) <= MAX_DRAWN_SEED
+
+
+def test_draws_differ(drawn: list[Case]) -> None:
+    assert len(set(drawn)) > 0.9 * DRAWS
+
+
+def test_the_minimal_draw_is_the_neutral_case() -> None:
+    minimal = find(cases(), lambda _: True, settings=ENOUGH)
+    assert minimal.weight.out_features == 1
+    assert minimal.weight.in_features <= 64
+    assert dataclasses.replace(minimal, weight=Weight()) == Case()
+    assert dataclasses.replace(minimal.weight, in_features=1) == Weight()
+
+
+def test_a_draw_shrinks_to_what_the_condition_needs() -> None:
+    minimal = find(cases(), lambda case: case.bias and case.weight.layout is Layout.IN_OUT, settings=ENOUGH)
+    assert fields.triggers(minimal) == {"bias": True, "weight.layout": "in_out"}
+    assert minimal.activation == Activation()
+
+
+def test_drawing_needs_neither_torch_nor_bitsandbytes() -> None:
+    code = "import sys, strategies.cases; sys.exit(any(name in sys.modules for name in ('torch', 'bitsandbytes', 'numpy')))"
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -1,0 +1,123 @@
+"""The fills: bit for bit the same everywhere, and what their names promise."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from typing import Any
+
+import pytest
+import torch
+
+from strategies.case import Fill
+from strategies.fills import FILLS, cancelling, heavy_tailed, integers, normal, one_hot, ones
+
+SHAPE = (3, 5, 7)
+SEED = 12345
+GOLDEN = {
+    Fill.ONES: "459b52f9b9d7000f2c160837af43a7d725b921ad9ad65eefd3512d1988fdb0a2",
+    Fill.ONE_HOT: "c1ffdcd18cc15e5287061d9a971142352d262d19a4a5008cc26adb911c030e80",
+    Fill.INTEGERS: "5783842a2907c991191147eff965719dd829b80cfa5294380f27b5d783976a32",
+    Fill.NORMAL: "632d250c3f539cc46c7b4ecd97c0326962c05e18a0d5e309bc257a618f1f4496",
+    Fill.HEAVY_TAILED: "3cce2183e599b52ce629274c3429c9008e855698da143469ba7f84f8b252565c",
+    Fill.CANCELLING: "50aac0077f982fbe4636caf8d7e387412c88fe8db441589dbd697c8947a827fd",
+}
+"""SHA-256 of the float64 bytes for SHAPE and SEED. A change here changes what every recorded Case means."""
+
+
+@pytest.mark.parametrize("fill", Fill)
+def test_values_are_the_same_on_every_machine_and_torch(fill: Fill) -> None:
+    values = FILLS[fill](SHAPE, SEED)
+    assert hashlib.sha256(values.contiguous().numpy().astype("<f8").tobytes()).hexdigest() == GOLDEN[fill]
+
+
+@pytest.mark.parametrize("fill", Fill)
+@pytest.mark.parametrize("shape", [(1,), (2,), (1, 1), (4, 1), (1, 6), (2, 3, 5), (64, 129)])
+def test_shape_and_dtype(fill: Fill, shape: tuple[int, ...]) -> None:
+    values = FILLS[fill](shape, 3)
+    assert values.shape == shape
+    assert values.dtype == torch.float64
+    assert bool(values.isfinite().all())
+
+
+@pytest.mark.parametrize("fill", Fill)
+def test_equal_seeds_are_equal_and_the_global_generator_plays_no_part(fill: Fill) -> None:
+    state = torch.get_rng_state()
+    first = FILLS[fill]((9, 31), 8)
+    assert torch.equal(state, torch.get_rng_state())
+    torch.rand(5)
+    assert torch.equal(first, FILLS[fill]((9, 31), 8))
+    torch.set_rng_state(state)
+
+
+@pytest.mark.parametrize("fill", [fill for fill in Fill if fill is not Fill.ONES])
+def test_other_seeds_give_other_values(fill: Fill) -> None:
+    assert not torch.equal(FILLS[fill]((9, 31), 8), FILLS[fill]((9, 31), 9))
+
+
+@pytest.mark.parametrize("fill", Fill)
+def test_values_fit_into_float32_and_small_ones_into_a_case(fill: Fill) -> None:
+    values = FILLS[fill]((200, 201), 2)
+    assert torch.equal(values, values.float().double())
+    assert float(values.abs().max()) <= 16
+
+
+def test_every_fill_has_its_function_under_its_own_name() -> None:
+    assert {fill: function.__name__ for fill, function in FILLS.items()} == {fill: fill.value for fill in Fill}
+
+
+@pytest.mark.parametrize("fill", Fill)
+def test_functions_are_self_contained_for_scripts_that_quote_them(fill: Fill) -> None:
+    alone: dict[str, Any] = {"torch": torch}
+    exec(inspect.getsource(FILLS[fill]), alone)  # noqa: S102 - this is what a script does
+    assert torch.equal(alone[fill.value](SHAPE, seed=SEED), FILLS[fill](SHAPE, SEED))
+
+
+def test_ones() -> None:
+    assert torch.equal(ones((2, 3), 0), torch.ones(2, 3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 6])
+def test_one_hot_has_one_one_a_row_at_a_place_that_moves(seed: int) -> None:
+    values = one_hot((2, 4, 5), seed).reshape(8, 5)
+    assert torch.equal(values.sum(-1), torch.ones(8, dtype=torch.float64))
+    assert set(values.unique().tolist()) == {0.0, 1.0}
+    assert values.argmax(-1).tolist() == [(row + seed) % 5 for row in range(8)]
+
+
+def test_integers_are_all_from_minus_4_to_4() -> None:
+    assert set(integers((40, 40), 1).unique().tolist()) == set(range(-4, 5))
+
+
+def test_normal_has_mean_0_variance_1_and_tails() -> None:
+    values = normal((300, 300), 1)
+    assert abs(float(values.mean())) < 0.02
+    assert abs(float(values.var()) - 1) < 0.02
+    assert 3 < float(values.abs().max()) <= 6
+    assert 0.66 < float((values.abs() < 1).double().mean()) < 0.70
+    assert torch.equal(values * 4096, (values * 4096).round())
+
+
+def test_no_two_rows_or_blocks_of_normal_are_alike() -> None:
+    rows = normal((64, 64), 5)
+    assert len({tuple(row.tolist()) for row in rows}) == 64
+
+
+def test_heavy_tailed_is_an_odd_integer_times_a_power_of_two() -> None:
+    mantissa, exponent = heavy_tailed((100, 100), 4).frexp()
+    scaled = torch.ldexp(mantissa, torch.tensor(4))  # from 8 to 16 in magnitude, with at most four bits
+    assert torch.equal(scaled, scaled.round())
+    assert int(exponent.min()) <= -10
+    assert int(exponent.max()) == 4
+    assert float(heavy_tailed((100, 100), 4).abs().min()) >= 2.0**-12
+    assert set(heavy_tailed((100, 100), 4).sign().unique().tolist()) == {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("columns", [1, 2, 7, 64, 101])
+def test_cancelling_sums_cancel_except_for_a_last_odd_one(columns: int) -> None:
+    values = cancelling((6, columns), 11)
+    rest = values[:, -1] if columns % 2 else torch.zeros(6, dtype=torch.float64)
+    assert torch.equal(values.sum(-1), rest)
+    assert float(values.abs().min()) >= 1
+    assert float(values.abs().max()) <= 8
+    assert torch.equal(values[:, 0 : columns - columns % 2 : 2], -values[:, 1::2])
