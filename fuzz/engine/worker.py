@@ -5,6 +5,7 @@ It may die, hang or lose its CUDA context at any moment; the parent makes a verd
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -22,6 +23,12 @@ ORPHAN_GRACE: Final = 30.0
 
 
 def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
+    """Answer requests until the parent hangs up; see `_serve`."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        _serve(pipe, device, log, watchdog)
+
+
+def _serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
     """Answer requests until the pipe closes. Runs in the child, never returns to its caller's stack.
 
     Args:

@@ -25,9 +25,7 @@ def draw(strategy: SearchStrategy[Case], count: int) -> list[Case]:
     drawn: list[Case] = []
 
     @seed(1)
-    @settings(
-        max_examples=count, database=None, derandomize=False, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=count, database=None, derandomize=False, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(strategy)
     def collect(case: Case) -> None:
         drawn.append(case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import enum
 import json
@@ -39,13 +40,10 @@ def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # 
     """Answer until the pipe closes."""
     with open(log, "a", encoding="utf-8") as file:
         file.write("a line that the library printed\n")
-    send(pipe, READY)
-    while True:
-        try:
-            request = json.loads(pipe.recv_bytes())
-        except EOFError:
-            return
-        answer(pipe, request)
+    with contextlib.suppress(EOFError, OSError):  # the parent has hung up
+        send(pipe, READY)
+        while True:
+            answer(pipe, json.loads(pipe.recv_bytes()))
 
 
 def answer(pipe: Connection, request: dict[str, Any]) -> None:

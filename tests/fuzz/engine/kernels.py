@@ -32,7 +32,8 @@ def _flushed(value: torch.Tensor, how: How) -> torch.Tensor:
 
 
 def _add(total: torch.Tensor, term: torch.Tensor, how: How) -> torch.Tensor:
-    return _flushed((total.double() + term.double()).float(), how)
+    """One float32 addition; a float64 `term` is a product that was not rounded before (a fused multiply and add)."""
+    return _flushed((total + term).float(), how)
 
 
 def _tree(lanes: torch.Tensor, how: How) -> torch.Tensor:
@@ -80,7 +81,7 @@ def simt(x: torch.Tensor, weight: Quantized, bias: torch.Tensor | None, how: How
 def _simt_single(x: torch.Tensor, weight: Quantized, bias: torch.Tensor | None, how: How) -> torch.Tensor:
     rounded = _flushed(weight.code * weight.scale, how)
     exact = x.double()[:, None, :] * rounded.double()[None]
-    steps = _by_lane(exact if how.fused else _flushed(exact.float(), how).double(), how)
+    steps = _by_lane(exact if how.fused else _flushed(exact.float(), how), how)
     total = torch.zeros(steps.shape[:-1])
     for step in range(steps.shape[-1]):
         total = _add(total, steps[..., step], how)

@@ -18,7 +18,8 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "10", "s", "-1s", "+1s", "0s", "0.0h", "1d", "1S", "1 s", "1m30s", "1e3s", ".5s", "5.s", "1,5h", "infs", "nanm", "10ss"]
+    "text",
+    ["", " ", "10", "s", "-1s", "+1s", "0s", "0.0h", "1d", "1S", "1 s", "1m30s", "1e3s", ".5s", "5.s", "1,5h", "infs", "nanm", "10ss"],
 )
 def test_what_is_no_duration_is_refused_in_one_sentence_that_says_how_to_write_one(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; write 30s, 10m or 2h") as caught:

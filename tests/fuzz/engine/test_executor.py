@@ -102,7 +102,7 @@ def test_a_mistake_of_the_harness_is_not_a_verdict(executor: Executor) -> None:
 
 def test_a_child_that_cannot_start_says_why() -> None:
     executor = Executor("cuda", serve=serve_nothing, spares=0)
-    with pytest.raises(HarnessError, match="^no usable GPU: there is none$"):
+    with pytest.raises(HarnessError, match=r"^no usable GPU: there is none$"):
         executor.start()
     executor.close()
 

@@ -97,7 +97,7 @@ def quantized(packed: torch.Tensor, state: QuantState) -> kernels.Quantized:
 def dequantize_4bit(A: torch.Tensor, quant_state: QuantState) -> torch.Tensor:  # noqa: N803
     """The weight in the dtype that it had; a transposed view of the packed weight gives the transposed weight."""
     weight = kernels.decode(quantized(A, quant_state)).to(quant_state.dtype)
-    call = Call(None, quant_state.shape, quant_state.blocksize, quant_state.quant_type)
+    call = Call(quant_state.shape, quant_state.blocksize, quant_state.quant_type, quant_state.nested)
     return disturb("functional.dequantize_4bit", call, weight.t() if is_transposed(A) else weight)
 
 
@@ -109,4 +109,4 @@ def gemv_4bit(A: torch.Tensor, B: torch.Tensor, state: QuantState) -> torch.Tens
     """
     # Not through the op: a fault in one way in must not show in another.
     result = kernels.gemv(A, quantized(B, state))
-    return disturb("functional.gemv_4bit", Call(A, state.shape, state.blocksize, state.quant_type), result)
+    return disturb("functional.gemv_4bit", Call(state.shape, state.blocksize, state.quant_type, state.nested, A), result)

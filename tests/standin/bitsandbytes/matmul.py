@@ -33,5 +33,5 @@ def matmul_4bit(
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The product of an activation and a packed weight in any view."""
-    call = Call(A, quant_state.shape, quant_state.blocksize, quant_state.quant_type, bias)
+    call = Call(quant_state.shape, quant_state.blocksize, quant_state.quant_type, quant_state.nested, A, bias)
     return disturb("matmul_4bit", call, product(A, B, quant_state, bias))

@@ -93,4 +93,4 @@ class Linear4bit(torch.nn.Linear):
         bias = None if bias is None else bias.to(inner.dtype)
         # Not through `matmul_4bit`: a fault there must not show here.
         result = product(inner, self.weight.data, state, bias).to(x.dtype)
-        return disturb("nn.Linear4bit", Call(x, state.shape, state.blocksize, state.quant_type, bias), result)
+        return disturb("nn.Linear4bit", Call(state.shape, state.blocksize, state.quant_type, state.nested, x, bias), result)

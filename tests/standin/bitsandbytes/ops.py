@@ -20,13 +20,13 @@ _GEMM = (
 def _gemv(activation: torch.Tensor, *weight: Any) -> torch.Tensor:
     quantized = kernels.Quantized(*weight)
     result = kernels.gemv(activation, quantized)
-    return disturb("ops.gemv_4bit", Call(activation, quantized.shape, quantized.blocksize), result)
+    return disturb("ops.gemv_4bit", Call(quantized.shape, quantized.blocksize, activation=activation), result)
 
 
 def _gemv_out(activation: torch.Tensor, *weight: Any, out: torch.Tensor) -> None:
     quantized = kernels.Quantized(*weight)
     result = kernels.gemv(activation, quantized)
-    out.copy_(disturb("ops.gemv_4bit.out", Call(activation, quantized.shape, quantized.blocksize), result))
+    out.copy_(disturb("ops.gemv_4bit.out", Call(quantized.shape, quantized.blocksize, activation=activation), result))
 
 
 def _gemm(  # noqa: PLR0913, PLR0917 - upstream's schema
@@ -47,7 +47,7 @@ def _gemm(  # noqa: PLR0913, PLR0917 - upstream's schema
         absmax = kernels.nested_scales(absmax_8bit, absmax, absmax_code, absmax_offset)
     quantized = kernels.Quantized(packed, shape, absmax, kernels.code_of(quant_type), blocksize)
     result = kernels.multiply(activation, kernels.decode(quantized), bias)
-    return disturb("ops.gemm_4bit", Call(activation, shape, blocksize, quant_type, bias), result)
+    return disturb("ops.gemm_4bit", Call(shape, blocksize, quant_type, absmax_8bit is not None, activation, bias), result)
 
 
 torch.library.define("bitsandbytes::gemv_4bit", f"({_GEMV}) -> Tensor")

@@ -25,10 +25,11 @@ VARIABLE: Final = "PLANTED_FAULTS"
 class Call:
     """The arguments of a call, as far as a condition may look at them. `shape` is that of the quantized weight."""
 
-    activation: torch.Tensor | None
     shape: Sequence[int]
     blocksize: int
     quant_type: str = ""
+    nested: bool = False
+    activation: torch.Tensor | None = None
     bias: torch.Tensor | None = None
 
 
@@ -74,7 +75,7 @@ def _add_dimension(result: torch.Tensor) -> torch.Tensor:
 
 def _spoil_last(result: torch.Tensor) -> torch.Tensor:
     spoilt = result.clone()
-    spoilt[..., -1] = spoilt[..., -1] * 1.5 + 1
+    spoilt[-1, -1] = spoilt[-1, -1] * 1.5 + 1
     return spoilt
 
 
@@ -83,7 +84,7 @@ FAULTS: Final = (
     Fault(
         name="sigkill",
         function="functional.gemv_4bit",
-        condition=lambda call: call.quant_type == "fp4" and call.blocksize == 128,
+        condition=lambda call: call.quant_type == "fp4" and call.blocksize >= 128,
         effect=_kill,
     ),
     Fault(name="hang", function="ops.gemv_4bit.out", condition=lambda call: call.shape[1] >= 96, effect=_hang),
@@ -94,8 +95,12 @@ FAULTS: Final = (
         condition=lambda call: call.activation is not None and call.activation.dtype is torch.bfloat16,
         effect=_add_dimension,
     ),
-    # A kernel that takes four outputs at a time and treats a rest of three wrongly.
-    Fault(name="value", function="ops.gemv_4bit", condition=lambda call: call.shape[0] % 4 == 3, effect=_spoil_last),
+    Fault(
+        name="value",
+        function="functional.dequantize_4bit",
+        condition=lambda call: call.nested and call.quant_type == "nf4",
+        effect=_spoil_last,
+    ),
 )
 
 
