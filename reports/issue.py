@@ -95,7 +95,8 @@ def _reproduction(finding: Finding, script: str) -> str:
 
 
 def _expected(finding: Finding) -> str:
-    return f"{finding.expected}.\n\n{_RULINGS[finding.ruling]}: {finding.source}."
+    expected = finding.expected[:1].upper() + finding.expected[1:]
+    return f"{one_line(expected)}.\n\n{_RULINGS[finding.ruling]}: {finding.source}."
 
 
 def _others(finding: Finding) -> str:

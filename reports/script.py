@@ -14,10 +14,13 @@ from typing import Final
 from reports.finding import Finding
 from reports.script_calls import CALLS, quantize_call
 from reports.script_reference import value_check
-from strategies.case import Case, Fill, Layout
+from strategies.case import Fill, Layout
 
 HANG_TIMEOUT: Final = 60
 """Seconds after which a script calls a hang a hang; the call takes milliseconds, a cold start about ten seconds."""
+
+_WEIGHT_ONLY: Final = frozenset({"quantize_4bit", "dequantize_4bit"})
+"""Paths that end before an activation comes in."""
 
 _ACTIVATION_STREAM, _BIAS_STREAM, _STREAMS = 1, 2, 3
 
@@ -26,11 +29,12 @@ def write_script(finding: Finding) -> str:
     """The text of `repro.py` for a finding."""
     device = finding.system["device"]
     dies = finding.symptom in _IN_CHILD
+    multiplies = finding.symptom == "wrong value" and finding.path not in _WEIGHT_ONLY
     parts = [
         _docstring(finding),
         _imports(finding, dies=dies),
-        _fill_sources(finding.case),
-        _switches() if finding.symptom == "wrong value" and device == "cuda" else "",
+        _fill_sources(finding),
+        _switches() if multiplies and device == "cuda" else "",
     ]
     if dies:
         parts += [_in_child(finding, _inputs(finding, device))]
@@ -64,14 +68,17 @@ def _switches() -> str:
     )
 
 
-def _fill_sources(case: Case) -> str:
-    used = {case.weight.fill, case.activation.fill} | ({Fill.INTEGERS} if case.bias else set())
+def _fill_sources(finding: Finding) -> str:
+    case = finding.case
+    used = {case.weight.fill}
+    if finding.path not in _WEIGHT_ONLY:
+        used |= {case.activation.fill} | ({Fill.INTEGERS} if case.bias else set())
     if not used - {Fill.ONES}:
         return ""
     from strategies.fills import FILLS  # noqa: PLC0415 - imports torch, which a run without findings does not need
 
     sources = [inspect.getsource(FILLS[fill]).strip() for fill in Fill if fill in used and fill is not Fill.ONES]
-    return "\n\n\n".join(source.split("  # noqa")[0] if "# noqa" in source else source for source in sources)
+    return "\n" + "\n\n\n".join(sources) + "\n"
 
 
 def _fill(fill: Fill, shape: tuple[int, ...], seed: int) -> str:
@@ -86,19 +93,25 @@ def _inputs(finding: Finding, device: str) -> str:
     orientation = "[out_features, in_features]"
     if case.weight.layout is Layout.IN_OUT:
         weight, orientation = f"{weight}.t().contiguous()", "[in_features, out_features]"
+    lines = [f"weight = {weight}.to({_dtype(case.weight.dtype.value)}).to({device!r})  # {orientation}"]
+    if finding.path not in _WEIGHT_ONLY:
+        lines += _activation_and_bias(finding, device)
+    if finding.path != "quantize_4bit":
+        lines.append(f"packed, state = {quantize_call(case)}")
+    return "\n".join(lines)
+
+
+def _activation_and_bias(finding: Finding, device: str) -> list[str]:
+    case = finding.case
+    seed = _STREAMS * case.seed
     x = _fill(case.activation.fill, (*case.activation.leading, case.weight.in_features), seed + _ACTIVATION_STREAM)
-    lines = [
-        f"weight = {weight}.to({_dtype(case.weight.dtype.value)}).to({device!r})  # {orientation}",
-        f"x = {x}.to({_dtype(case.activation_dtype.value)}).to({device!r})",
-    ]
+    lines = [f"x = {x}.to({_dtype(case.activation_dtype.value)}).to({device!r})"]
     if case.bias:
         bias = _fill(Fill.INTEGERS, (case.weight.out_features,), seed + _BIAS_STREAM)
         lines.append(f"bias = {bias}.to(x.dtype).to({device!r})")
     if case.execution.grad and finding.path in {"matmul_4bit", "linear4bit"}:
         lines.append("x.requires_grad_(True)")
-    if finding.path != "quantize_4bit":
-        lines.append(f"packed, state = {quantize_call(case)}")
-    return "\n".join(lines)
+    return lines
 
 
 def _dtype(name: str) -> str:

@@ -58,67 +58,62 @@ def _decode(case: Case) -> list[str]:
         "index = torch.stack((data >> 4, data & 15), dim=1).flatten()[: weight.numel()].long()",
         f"block = torch.arange(weight.numel()) // {case.quantization.blocksize}",
     ]
+    shape = case.weight.stored_shape
+    turn = ".t()" if case.weight.layout is Layout.IN_OUT else ""
     if case.quantization.compress_statistics:
         lines += [
             "outer = state.state2.absmax.cpu().double()[torch.arange(state.absmax.numel()) // 256]",
             "scaled = state.state2.code.cpu().double()[state.absmax.cpu().long()] * outer",
             "scale = scaled + state.offset.cpu().double()",
-            "slack = (2 * 2**-24 * (scaled.abs() + scale.abs()))[block]  # two float32 roundings of each scale",
+            "slack = 2 * 2**-24 * (scaled.abs() + scale.abs())  # two float32 roundings of each scale",
+            f"slack = slack[block].reshape{shape}{turn}",
         ]
     else:
-        lines += ["scale = state.absmax.cpu().double()", "slack = torch.zeros(weight.numel()).double()"]
-    shape = case.weight.stored_shape
-    turn = ".t()" if case.weight.layout is Layout.IN_OUT else ""
+        lines.append("scale = state.absmax.cpu().double()")
     return [
         *lines,
         f"c = code[index].reshape{shape}{turn}  # [out_features, in_features]",
         f"w = (code[index] * scale[block]).reshape{shape}{turn}",
-        f"slack = slack.reshape{shape}{turn}",
     ]
 
 
 def _expected_weight(case: Case) -> list[str]:
     turned = (case.weight.layout is Layout.IN_OUT) != (case.packed is PackedView.TRANSPOSED)
     turn = ".t()" if turned else ""
-    return [
-        f"expected = w{turn}",
-        f"magnitude = (w.abs() + c.abs() * slack){turn}",
-        f"scale_error = (c.abs() * slack){turn}",
-        f"codes = c.abs(){turn}",
-        "inputs = torch.ones(1).double()",
-    ]
+    lines = [f"expected = w{turn}", f"magnitude = w.abs(){turn}"]
+    if case.quantization.compress_statistics:
+        lines.append(f"scale_error = (c.abs() * slack){turn}")
+    return lines
 
 
 def _expected_product(finding: Finding) -> list[str]:
-    lines = [
-        "a = x.detach().cpu().double()",
-        "product = a @ w.t()",
-        "scale_error = a.abs() @ (c.abs() * slack).t()",
-        "magnitude = a.abs() @ w.abs().t() + scale_error",
-        "codes = a.abs() @ c.abs().t()",
-        "inputs = a.abs().sum(-1, keepdim=True)",
-    ]
-    gemv = finding.path.startswith("gemv_4bit")
-    if finding.case.bias and not gemv:
-        return [*lines, "expected = product + bias.cpu().double()"]
-    return [*lines, "expected = product"]
+    lines = ["a = x.detach().cpu().double()", "product = a @ w.t()", "magnitude = a.abs() @ w.abs().t()"]
+    if finding.case.quantization.compress_statistics:
+        lines.append("scale_error = a.abs() @ (c.abs() * slack).t()")
+    return [*lines, "expected = product + bias.cpu().double()" if _adds_bias(finding) else "expected = product"]
+
+
+def _adds_bias(finding: Finding) -> bool:
+    return finding.case.bias and finding.path != "dequantize_4bit" and not finding.path.startswith("gemv_4bit")
 
 
 def _compare(finding: Finding) -> list[str]:
     model = finding.model or {}
     case = finding.case
     dtype = (case.weight.dtype if finding.path == "dequantize_4bit" else case.activation_dtype).value
-    base = (
-        f"{model['product']!r} * magnitude + scale_error + {model['code']!r} * codes "
-        f"+ {model['activation']!r} * inputs + {model['constant']!r}"
-    )
-    biased = case.bias and finding.path != "dequantize_4bit" and not finding.path.startswith("gemv_4bit")
-    size = "torch.maximum(expected.abs(), product.abs())" if biased else "expected.abs()"
+    magnitude, scale_error = "magnitude", ""
+    if case.quantization.compress_statistics:
+        magnitude, scale_error = "(magnitude + scale_error)", " + scale_error"
+    base = f"{model['product']:.8g} * {magnitude}{scale_error}"
+    if finding.path != "dequantize_4bit":
+        base += f" + {model['code']:.8g} * (a.abs() @ c.abs().t()) + {model['activation']:.8g} * a.abs().sum(-1, keepdim=True)"
+    size = "torch.maximum(expected.abs(), product.abs())" if _adds_bias(finding) else "expected.abs()"
+    late = f"{model['late_rounding']:.8g} * (size + bound) + {model['late_underflow']:.8g} + " if model["late_rounding"] else ""
     return [
         "# Bound on the rounding error of any summation order: unit roundoff of each step times sum|x||w|, and underflow.",
-        f"bound = {base}",
+        f"bound = {base} + {model['constant']:.8g}",
         f"size = {size}",
-        f"bound = bound + {model['late_rounding']!r} * (size + bound) + {model['late_underflow']!r} + 2**-23 * (size + bound)",
+        f"bound = bound + {late}2**-23 * (size + bound)",
         f"bound = bound + {_ROUNDOFF[dtype]} * (size + bound) + {_UNDERFLOW[dtype]}  # the output's own rounding",
         "got = result.detach().cpu().double()",
         "wrong = ~((got - expected).abs() <= bound)",
