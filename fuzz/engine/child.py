@@ -108,11 +108,7 @@ class Child:
 
     def end(self) -> str:
         """Kill the child if it still runs, reap it, and say how it ended: "exit status 1", "SIGSEGV"."""
-        self._pipe.close()
-        self._process.join(0.5)
-        if self._process.exitcode is None:
-            self._process.kill()
-        self._process.join(JOIN_TIMEOUT)
+        self._stop(grace=0.5)
         return describe_exit(self._process.exitcode)
 
     def hang_up(self) -> None:
@@ -121,12 +117,15 @@ class Child:
 
     def close(self) -> None:
         """Let an idle child go: it ends when its pipe closes."""
+        self._stop(grace=2.0)
+        self._log.unlink(missing_ok=True)
+
+    def _stop(self, grace: float) -> None:
         self._pipe.close()
-        self._process.join(2.0)
+        self._process.join(grace)
         if self._process.exitcode is None:
             self._process.kill()
-            self._process.join(JOIN_TIMEOUT)
-        self._log.unlink(missing_ok=True)
+        self._process.join(JOIN_TIMEOUT)
 
     def last_words(self) -> str:
         """The end of what the child printed."""

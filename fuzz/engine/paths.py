@@ -1,44 +1,22 @@
 """Every way to get the product of a Case: the gemv ways in and the matrix ways in.
 
-A path is data: a name, the surface it goes through, when it applies, and a function from prepared tensors to a result.
-Adding a path is adding one entry to `PATHS`.
+A path is data: a name, the surface it goes through, when it applies, what it may round, and its call. Adding a path is
+adding one entry to `PATHS`.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 
-from fuzz.engine import contract
+from fuzz.engine import calls, contract
 from fuzz.engine.bounds import Arm
+from fuzz.engine.calls import Prepared
 from fuzz.engine.library import Library
-from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, Inputs
 from strategies.case import Case, FloatDType, Layout, PackedView
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A Case on its device: inputs, and the packed weight in the view that the Case asks for, with its state."""
-
-    case: Case
-    library: Library
-    weight: torch.Tensor
-    activation: torch.Tensor
-    bias: torch.Tensor | None
-    packed: torch.Tensor
-    state: Any
-
-    def own_state(self) -> Any:
-        """A copy of the quantization state: `matmul_4bit` of some releases assigns to its fields."""
-        return copy.copy(self.state)
-
-    def activation_for_autograd(self) -> torch.Tensor:
-        """The activation, as a fresh leaf that requires grad if the Case says so."""
-        return self.activation.clone().requires_grad_(self.case.execution.grad)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,140 +45,6 @@ class Path:
 
 QUANTIZE: Final = "quantize_4bit"
 QUANTIZE_SURFACE: Final = "functional.quantize_4bit"
-
-
-def prepare(case: Case, inputs: Inputs, library: Library) -> Prepared:
-    """Move the inputs of a Case to the device and quantize its weight.
-
-    Raises:
-        Exception: whatever `quantize_4bit` raises.
-    """
-    from bitsandbytes import functional  # noqa: PLC0415
-
-    weight = inputs.weight.to(library.device)
-    packed, state = functional.quantize_4bit(
-        weight,
-        blocksize=case.quantization.blocksize,
-        compress_statistics=case.quantization.compress_statistics,
-        quant_type=case.quantization.quant_type.value,
-        quant_storage=STORAGE_DTYPES[case.quantization.storage],
-    )
-    bias = None if inputs.bias is None else inputs.bias.to(library.device)
-    return Prepared(case, library, weight, inputs.activation.to(library.device), bias, packed, state)
-
-
-def in_view(prepared: Prepared) -> torch.Tensor:
-    """The packed weight in the view that the Case asks for."""
-    return prepared.packed if prepared.case.packed is PackedView.RETURNED else prepared.packed.t()
-
-
-def _matmul(prepared: Prepared) -> torch.Tensor:
-    import bitsandbytes  # noqa: PLC0415
-
-    result: torch.Tensor = bitsandbytes.matmul_4bit(
-        prepared.activation_for_autograd(), in_view(prepared), quant_state=prepared.own_state(), bias=prepared.bias
-    )
-    return result.detach()
-
-
-def _gemv(prepared: Prepared) -> torch.Tensor:
-    from bitsandbytes import functional  # noqa: PLC0415
-
-    result: torch.Tensor = functional.gemv_4bit(prepared.activation, in_view(prepared), state=prepared.own_state())
-    return result
-
-
-def _op_arguments(prepared: Prepared) -> tuple[Any, ...]:
-    from bitsandbytes import functional  # noqa: PLC0415
-
-    state, absmax = prepared.state, prepared.state.absmax
-    if state.nested:
-        absmax = functional.dequantize_blockwise(absmax, state.state2) + state.offset
-    return prepared.activation, in_view(prepared), state.shape, absmax, state.code, state.blocksize
-
-
-def _gemv_op(prepared: Prepared) -> torch.Tensor:
-    result: torch.Tensor = torch.ops.bitsandbytes.gemv_4bit.default(*_op_arguments(prepared))
-    return result
-
-
-def _gemv_out(prepared: Prepared) -> torch.Tensor:
-    shape = (*prepared.activation.shape[:-1], prepared.state.shape[0])
-    # Filled with NaN, so that an element that is not written is seen.
-    out = torch.full(shape, float("nan"), dtype=prepared.activation.dtype, device=prepared.activation.device)
-    torch.ops.bitsandbytes.gemv_4bit.out(*_op_arguments(prepared), out=out)
-    return out
-
-
-def _gemm_op(prepared: Prepared) -> torch.Tensor:
-    state = prepared.state
-    nested = (
-        {
-            "absmax_8bit": state.absmax,
-            "absmax_code": state.state2.code,
-            "absmax_offset": state.offset,
-        }
-        if state.nested
-        else {}
-    )
-    result: torch.Tensor = torch.ops.bitsandbytes.gemm_4bit.default(
-        prepared.activation,
-        in_view(prepared),
-        state.shape,
-        state.state2.absmax if state.nested else state.absmax,
-        state.blocksize,
-        state.quant_type,
-        bias=prepared.bias,
-        **nested,
-    )
-    return result
-
-
-def _dequantize(prepared: Prepared) -> torch.Tensor:
-    from bitsandbytes import functional  # noqa: PLC0415
-
-    result: torch.Tensor = functional.dequantize_4bit(in_view(prepared), prepared.own_state())
-    return result
-
-
-def _dequantize_linear(prepared: Prepared) -> torch.Tensor:
-    weight = _dequantize(prepared).to(prepared.activation.dtype)
-    # A transposed view gives a transposed weight (comment at the end of `functional.dequantize_4bit`).
-    transposed = (prepared.case.packed is PackedView.TRANSPOSED) != (prepared.case.weight.layout is Layout.IN_OUT)
-    return torch.nn.functional.linear(prepared.activation, weight.t() if transposed else weight, prepared.bias)
-
-
-def _linear4bit(prepared: Prepared) -> torch.Tensor:
-    module = _quantized_module(prepared)
-    module.train(prepared.case.execution.grad)
-    result: torch.Tensor = module(prepared.activation_for_autograd())
-    return result.detach()
-
-
-def _quantized_module(prepared: Prepared) -> torch.nn.Module:
-    from bitsandbytes import nn  # noqa: PLC0415
-
-    case = prepared.case
-    module = nn.Linear4bit(
-        case.weight.in_features,
-        case.weight.out_features,
-        bias=prepared.bias is not None,
-        compute_dtype=FLOAT_DTYPES[case.activation_dtype],
-        quant_type=case.quantization.quant_type.value,
-    )
-    module.weight = nn.Params4bit(
-        prepared.weight.cpu(),
-        requires_grad=False,
-        blocksize=case.quantization.blocksize,
-        compress_statistics=case.quantization.compress_statistics,
-        quant_type=case.quantization.quant_type.value,
-        quant_storage=STORAGE_DTYPES[case.quantization.storage],
-        module=module,
-    )
-    if prepared.bias is not None:
-        module.bias = torch.nn.Parameter(prepared.bias.cpu(), requires_grad=False)
-    moved: torch.nn.Module = module.to(prepared.library.device)
-    return moved
 
 
 def _one_row(case: Case, library: Library) -> bool:  # noqa: ARG001
@@ -262,7 +106,7 @@ PATHS: Final[tuple[Path, ...]] = (
         name="dequantize_4bit",
         surface="functional.dequantize_4bit",
         applies=_always,
-        run=_dequantize,
+        run=calls.dequantize,
         arms=_dense_arms,
         stored=_as_weight,
         yields_weight=True,
@@ -271,7 +115,7 @@ PATHS: Final[tuple[Path, ...]] = (
         name="dequantize_linear",
         surface="functional.dequantize_4bit",
         applies=_always,
-        run=_dequantize_linear,
+        run=calls.dequantize_linear,
         arms=_dense_arms,
         stored=_as_weight,
         requires="dequantize_4bit",
@@ -280,7 +124,7 @@ PATHS: Final[tuple[Path, ...]] = (
         name="matmul_4bit",
         surface="functional.matmul_4bit",
         applies=contract.matmul_accepts,
-        run=_matmul,
+        run=calls.matmul,
         arms=_fused_arms,
         stored=_matmul_stored,
     ),
@@ -288,7 +132,7 @@ PATHS: Final[tuple[Path, ...]] = (
         name="gemm_4bit_op",
         surface="ops.gemm_4bit",
         applies=_gemm_applies,
-        run=_gemm_op,
+        run=calls.gemm_op,
         arms=_fused_arms,
         stored=_as_activation,
     ),
@@ -296,7 +140,7 @@ PATHS: Final[tuple[Path, ...]] = (
         name="linear4bit",
         surface="nn.Linear4bit",
         applies=_as_linear,
-        run=_linear4bit,
+        run=calls.linear4bit,
         arms=_linear_arms,
         stored=_matmul_stored,
     ),
@@ -304,7 +148,7 @@ PATHS: Final[tuple[Path, ...]] = (
         name="gemv_4bit",
         surface="functional.gemv_4bit",
         applies=_one_row,
-        run=_gemv,
+        run=calls.gemv,
         arms=_gemv_arms,
         stored=_as_activation,
         adds_bias=False,
@@ -313,7 +157,7 @@ PATHS: Final[tuple[Path, ...]] = (
         name="gemv_4bit_op",
         surface="ops.gemv_4bit",
         applies=_one_row,
-        run=_gemv_op,
+        run=calls.gemv_op,
         arms=_gemv_arms,
         stored=_as_activation,
         requires="gemv_4bit",
@@ -323,7 +167,7 @@ PATHS: Final[tuple[Path, ...]] = (
         name="gemv_4bit_out",
         surface="ops.gemv_4bit",
         applies=_one_row_out,
-        run=_gemv_out,
+        run=calls.gemv_out,
         arms=_gemv_arms,
         stored=_as_activation,
         requires="gemv_4bit_op",

@@ -12,6 +12,7 @@ import torch
 
 from fuzz.engine import contract, paths
 from fuzz.engine.bounds import Arm
+from fuzz.engine.calls import Prepared, prepare
 from fuzz.engine.codebooks import dynamic_map
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge, judge_error, product_of_weight
 from fuzz.engine.library import Library
@@ -110,7 +111,7 @@ class _Products:
         return self._known[key]
 
 
-def _run(path: paths.Path, prepared: paths.Prepared) -> Finished:
+def _run(path: paths.Path, prepared: Prepared) -> Finished:
     with torch.set_grad_enabled(prepared.case.execution.grad):
         try:
             result = path.run(prepared)
@@ -136,12 +137,12 @@ _QUANTIZE_PATH: Final = paths.Path(
 )
 
 
-def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce) -> tuple[paths.Prepared | None, PathVerdict]:
+def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce) -> tuple[Prepared | None, PathVerdict]:
     row = contract.rule(case, paths.QUANTIZE_SURFACE, library)
     question = Question(case, _QUANTIZE_PATH, library, row)
     announce(question.answer())
     try:
-        prepared = paths.prepare(case, inputs, library)
+        prepared = prepare(case, inputs, library)
         _synchronize(library)
     except Exception as error:  # noqa: BLE001
         return None, judge_error(question, error)
@@ -151,7 +152,7 @@ def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce) 
     return prepared, _judge_packed(question, prepared)
 
 
-def _judge_packed(question: Question, prepared: paths.Prepared) -> PathVerdict:
+def _judge_packed(question: Question, prepared: Prepared) -> PathVerdict:
     """Whether packed weight and statistics have room for every element. Their values are judged through the product."""
     case, state = question.case, prepared.state
     needed = math.ceil(case.weight.elements / 2)

@@ -1,0 +1,179 @@
+"""The calls into bitsandbytes, one function a path: prepared tensors in, result out.
+
+bitsandbytes is imported in each function, because importing it initialises CUDA and only the child may do that.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from fuzz.engine.library import Library
+from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, Inputs
+from strategies.case import Case, Layout, PackedView
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A Case on its device: inputs, and the packed weight in the view that the Case asks for, with its state."""
+
+    case: Case
+    library: Library
+    weight: torch.Tensor
+    activation: torch.Tensor
+    bias: torch.Tensor | None
+    packed: torch.Tensor
+    state: Any
+
+    def own_state(self) -> Any:
+        """A copy of the quantization state: `matmul_4bit` of some releases assigns to its fields."""
+        return copy.copy(self.state)
+
+    def activation_for_autograd(self) -> torch.Tensor:
+        """The activation, as a fresh leaf that requires grad if the Case says so."""
+        return self.activation.clone().requires_grad_(self.case.execution.grad)
+
+
+def prepare(case: Case, inputs: Inputs, library: Library) -> Prepared:
+    """Move the inputs of a Case to the device and quantize its weight.
+
+    Raises:
+        Exception: whatever `quantize_4bit` raises.
+    """
+    from bitsandbytes import functional  # noqa: PLC0415
+
+    weight = inputs.weight.to(library.device)
+    packed, state = functional.quantize_4bit(
+        weight,
+        blocksize=case.quantization.blocksize,
+        compress_statistics=case.quantization.compress_statistics,
+        quant_type=case.quantization.quant_type.value,
+        quant_storage=STORAGE_DTYPES[case.quantization.storage],
+    )
+    bias = None if inputs.bias is None else inputs.bias.to(library.device)
+    return Prepared(case, library, weight, inputs.activation.to(library.device), bias, packed, state)
+
+
+def in_view(prepared: Prepared) -> torch.Tensor:
+    """The packed weight in the view that the Case asks for."""
+    return prepared.packed if prepared.case.packed is PackedView.RETURNED else prepared.packed.t()
+
+
+def matmul(prepared: Prepared) -> torch.Tensor:
+    """`matmul_4bit`, with grad if the Case says so."""
+    import bitsandbytes  # noqa: PLC0415
+
+    result: torch.Tensor = bitsandbytes.matmul_4bit(
+        prepared.activation_for_autograd(), in_view(prepared), quant_state=prepared.own_state(), bias=prepared.bias
+    )
+    return result.detach()
+
+
+def gemv(prepared: Prepared) -> torch.Tensor:
+    """`functional.gemv_4bit`."""
+    from bitsandbytes import functional  # noqa: PLC0415
+
+    result: torch.Tensor = functional.gemv_4bit(prepared.activation, in_view(prepared), state=prepared.own_state())
+    return result
+
+
+def _op_arguments(prepared: Prepared) -> tuple[Any, ...]:
+    from bitsandbytes import functional  # noqa: PLC0415
+
+    state, absmax = prepared.state, prepared.state.absmax
+    if state.nested:
+        absmax = functional.dequantize_blockwise(absmax, state.state2) + state.offset
+    return prepared.activation, in_view(prepared), state.shape, absmax, state.code, state.blocksize
+
+
+def gemv_op(prepared: Prepared) -> torch.Tensor:
+    """The op `gemv_4bit`."""
+    result: torch.Tensor = torch.ops.bitsandbytes.gemv_4bit.default(*_op_arguments(prepared))
+    return result
+
+
+def gemv_out(prepared: Prepared) -> torch.Tensor:
+    """The op `gemv_4bit.out`."""
+    shape = (*prepared.activation.shape[:-1], prepared.state.shape[0])
+    # Filled with NaN, so that an element that is not written is seen.
+    out = torch.full(shape, float("nan"), dtype=prepared.activation.dtype, device=prepared.activation.device)
+    torch.ops.bitsandbytes.gemv_4bit.out(*_op_arguments(prepared), out=out)
+    return out
+
+
+def gemm_op(prepared: Prepared) -> torch.Tensor:
+    """The op `gemm_4bit`, called as `matmul_4bit` calls it."""
+    state = prepared.state
+    nested = (
+        {
+            "absmax_8bit": state.absmax,
+            "absmax_code": state.state2.code,
+            "absmax_offset": state.offset,
+        }
+        if state.nested
+        else {}
+    )
+    result: torch.Tensor = torch.ops.bitsandbytes.gemm_4bit.default(
+        prepared.activation,
+        in_view(prepared),
+        state.shape,
+        state.state2.absmax if state.nested else state.absmax,
+        state.blocksize,
+        state.quant_type,
+        bias=prepared.bias,
+        **nested,
+    )
+    return result
+
+
+def dequantize(prepared: Prepared) -> torch.Tensor:
+    """`functional.dequantize_4bit`."""
+    from bitsandbytes import functional  # noqa: PLC0415
+
+    result: torch.Tensor = functional.dequantize_4bit(in_view(prepared), prepared.own_state())
+    return result
+
+
+def dequantize_linear(prepared: Prepared) -> torch.Tensor:
+    """`functional.dequantize_4bit`, then a dense product."""
+    weight = dequantize(prepared).to(prepared.activation.dtype)
+    # A transposed view gives a transposed weight (comment at the end of `functional.dequantize_4bit`).
+    transposed = (prepared.case.packed is PackedView.TRANSPOSED) != (prepared.case.weight.layout is Layout.IN_OUT)
+    return torch.nn.functional.linear(prepared.activation, weight.t() if transposed else weight, prepared.bias)
+
+
+def linear4bit(prepared: Prepared) -> torch.Tensor:
+    """`nn.Linear4bit`: in training mode with grad, in eval mode without."""
+    module = _quantized_module(prepared)
+    module.train(prepared.case.execution.grad)
+    result: torch.Tensor = module(prepared.activation_for_autograd())
+    return result.detach()
+
+
+def _quantized_module(prepared: Prepared) -> torch.nn.Module:
+    from bitsandbytes import nn  # noqa: PLC0415
+
+    case = prepared.case
+    module = nn.Linear4bit(
+        case.weight.in_features,
+        case.weight.out_features,
+        bias=prepared.bias is not None,
+        compute_dtype=FLOAT_DTYPES[case.activation_dtype],
+        quant_type=case.quantization.quant_type.value,
+    )
+    module.weight = nn.Params4bit(
+        prepared.weight.cpu(),
+        requires_grad=False,
+        blocksize=case.quantization.blocksize,
+        compress_statistics=case.quantization.compress_statistics,
+        quant_type=case.quantization.quant_type.value,
+        quant_storage=STORAGE_DTYPES[case.quantization.storage],
+        module=module,
+    )
+    if prepared.bias is not None:
+        module.bias = torch.nn.Parameter(prepared.bias.cpu(), requires_grad=False)
+    moved: torch.nn.Module = module.to(prepared.library.device)
+    return moved
