@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from fuzz.engine import worker
-from fuzz.engine.environment import PRELOAD_BITSANDBYTES
 
 LOG_TAIL: Final = 600
 """Characters of a dead child's output that are kept as evidence."""
@@ -32,7 +31,7 @@ _STACKS: Final = re.compile(r"\n(?:Current thread|Thread) 0x")
 """Where faulthandler's dump of Python stacks begins, which is ours and says nothing about the defect."""
 
 
-def fork_context(device: str) -> multiprocessing.context.ForkServerContext:
+def fork_context() -> multiprocessing.context.ForkServerContext:
     """The fork server's context: children are forked from a process that has preloaded torch.
 
     It cuts a cold start of several seconds to a fraction; the fork server is one per Python process.
@@ -40,7 +39,7 @@ def fork_context(device: str) -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fuzz.engine.preload"])
     paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
-    with _environment({PRELOAD_BITSANDBYTES: "1" if device == "cpu" else "0", "PYTHONPATH": paths}):
+    with _environment({"PYTHONPATH": paths}):
         multiprocessing.forkserver.ensure_running()
     return context
 

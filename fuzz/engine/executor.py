@@ -84,7 +84,7 @@ class Executor:
         serve: Serve = worker.serve,
     ) -> None:
         self._device, self.watchdog, self._wanted, self._serve = device, watchdog, spares, serve
-        self._context = fork_context(device)
+        self._context = fork_context()
         self._child: Child | None = None
         self._spares: deque[Child] = deque()
         self._queue: deque[_Request] = deque()

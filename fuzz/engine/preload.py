@@ -1,16 +1,15 @@
 """Imported once by the fork server: what children need and what does not touch CUDA.
 
-Importing bitsandbytes initialises CUDA, and a forked child can no longer use a context of its parent, so it is imported
-here only when the run is on the CPU and no GPU is visible.
+Importing bitsandbytes initialises CUDA where there is a driver, and a forked child can no longer use a context of its
+parent. So it is imported here only on machines without a driver, whatever device a run asks for.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import logging
 import os
-
-from fuzz.engine.environment import PRELOAD_BITSANDBYTES
 
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # some CPU functions are compiled, and again for every new shape
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin starve the processes beside this one
@@ -19,12 +18,18 @@ os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asks for GPUs wit
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it announces what it did not find, in every process
 
-_MODULES = ["torch", "torch._dynamo", "torch._inductor", "fuzz.engine.bounds", "fuzz.engine.reference"]
-if os.environ.get(PRELOAD_BITSANDBYTES) == "1":
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    _MODULES.append("bitsandbytes")
 
-for _name in _MODULES:
+def has_driver() -> bool:
+    """Whether an NVIDIA driver is installed. Loading its library initialises nothing."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+_MODULES = ["torch", "torch._dynamo", "torch._inductor", "fuzz.engine.bounds", "fuzz.engine.reference"]
+for _name in _MODULES if has_driver() else [*_MODULES, "bitsandbytes"]:
     try:
         importlib.import_module(_name)
     except Exception:  # noqa: BLE001 - the child imports it again and reports what is wrong

@@ -64,6 +64,9 @@ def _redirect_output(log: str) -> None:
 def _start(pipe: Connection, device: str) -> Any:
     began = time.monotonic()
     import fuzz.engine.preload  # noqa: F401, PLC0415 - sets the environment where no fork server has done so
+
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # bitsandbytes then loads its CPU library and leaves the GPU alone
     from fuzz.engine import devices, library, runner, switches  # noqa: PLC0415
 
     chosen = devices.choose(device)

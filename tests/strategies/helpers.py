@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from strategies.case import Case, FloatDType
-from strategies.case import Activation, Execution, Fill, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
+from strategies.case import Activation, Case, Execution, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
 
 BUSY = Case(
     weight=Weight(out_features=5, in_features=130, layout=Layout.IN_OUT, dtype=FloatDType.FLOAT16, fill=Fill.NORMAL),

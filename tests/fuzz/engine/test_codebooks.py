@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from statistics import NormalDist
 
 import pytest
@@ -32,7 +33,7 @@ def test_nf4_is_what_the_quantiles_of_the_normal_distribution_give() -> None:
     positive = [normal.inv_cdf(offset + (0.5 - offset) * step / 8) for step in range(8)]
     negative = [-normal.inv_cdf(offset + (0.5 - offset) * step / 7) for step in range(7)]
     values = sorted([*negative, 0.0, *positive])
-    assert NF4 == pytest.approx([value / max(values) for value in values], abs=2e-7)
+    assert list(NF4) == pytest.approx([value / max(values) for value in values], abs=2e-7)
 
 
 def test_fp4_is_sign_exponent_mantissa_over_12() -> None:
@@ -53,5 +54,5 @@ def test_the_dynamic_map_is_ascending_almost_symmetric_and_reaches_one() -> None
 
 def test_neighbours_in_the_dynamic_map_lie_further_apart_than_the_tolerance() -> None:
     values = dynamic_map()
-    gaps = [(high - low) / max(abs(low), abs(high)) for low, high in zip(values, values[1:], strict=False)]
+    gaps = [(high - low) / max(abs(low), abs(high)) for low, high in itertools.pairwise(values)]
     assert min(gaps) > 1e-3

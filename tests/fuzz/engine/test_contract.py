@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuzz.engine.contract import GEMV_SURFACES, ISSUE_1862, OP_SURFACES, ROWS, is_ambiguous, matmul_accepts, rule
+from fuzz.engine.contract import CONVENTIONS, GEMV_SURFACES, ISSUE_1862, OP_SURFACES, ROWS, is_ambiguous, matmul_accepts, rule
 from fuzz.engine.library import Library
 from fuzz.engine.paths import PATHS, QUANTIZE_SURFACE
 from fuzz.engine.verdict import Ruling
@@ -15,7 +15,7 @@ SURFACES = sorted({path.surface for path in PATHS} | {QUANTIZE_SURFACE})
 NOT_GEMV = sorted(set(SURFACES) - GEMV_SURFACES)
 
 
-def case(
+def case(  # noqa: PLR0913 - one argument a field
     out_features: int = 64,
     in_features: int = 128,
     *,
@@ -140,3 +140,11 @@ def test_a_square_in_out_weight_is_ambiguous_from_fused_releases_on(packed: Pack
     assert not is_ambiguous(case(64, 64))
     assert not is_ambiguous(case(64, 128, layout=Layout.IN_OUT))
     assert matmul_accepts(case(64, 64), library(fused=True))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("layout", Layout)
+def test_every_layout_has_one_convention_with_a_source(fused: bool, layout: Layout) -> None:  # noqa: FBT001
+    (convention,) = [row for row in CONVENTIONS if row.fused is fused and row.layout is layout]
+    assert convention.views
+    assert len(convention.source) > 20

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
-import torch
 
 from fuzz.engine.bounds import Arm
 from fuzz.engine.library import Library
-from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE, Prepared, in_view
+from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE
 from reports.script_calls import CALLS
 from strategies.case import Activation, Case, Execution, FloatDType, Layout, PackedView, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
@@ -106,19 +103,3 @@ def test_the_dtype_that_weights_pass_through() -> None:
 def test_only_gemv_takes_no_bias_and_only_dequantize_yields_the_weight() -> None:
     assert {path.name for path in PATHS if not path.adds_bias} == {"gemv_4bit", "gemv_4bit_op", "gemv_4bit_out"}
     assert {path.name for path in PATHS if path.yields_weight} == {"dequantize_4bit"}
-
-
-def test_prepared_tensors_are_handed_on_as_the_case_says() -> None:
-    packed, x = torch.zeros(32, 1, dtype=torch.uint8), torch.ones(64)
-    state = SimpleNamespace(absmax=torch.ones(1))
-    case = Case(weight=Weight(in_features=64), packed=PackedView.TRANSPOSED, execution=Execution(grad=True))
-    prepared = Prepared(case, FUSED, torch.ones(1, 64), x, None, packed, state)
-    assert in_view(prepared).shape == (1, 32)
-    assert in_view(Prepared(Case(), FUSED, torch.ones(1, 1), x, None, packed, state)).shape == (32, 1)
-    fresh = prepared.activation_for_autograd()
-    assert fresh.requires_grad
-    assert fresh.is_leaf
-    assert not x.requires_grad
-    own = prepared.own_state()
-    own.absmax = None
-    assert state.absmax is not None

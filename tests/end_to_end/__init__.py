@@ -1,0 +1,1 @@
+"""The real commands in processes of their own, against a bitsandbytes whose faults are known."""

@@ -1,0 +1,273 @@
+"""One Case in this process, with the real bitsandbytes on the CPU, right and with planted faults.
+
+Paths that end in the CPU's fused bfloat16 kernel are left out: there are CPUs on which it aborts the process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import bitsandbytes
+import pytest
+import torch
+from bitsandbytes import functional
+
+from fuzz.engine import paths
+from fuzz.engine.calls import Prepared, gemm_op
+from fuzz.engine.library import Library, inspect_library
+from fuzz.engine.runner import quiet, run_case
+from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+from strategies import fields
+from strategies.case import Activation, Case, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
+
+SAFE = ("dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemm_4bit_op")
+CASE = Case(
+    weight=Weight(out_features=64, in_features=128, fill=Fill.NORMAL),
+    quantization=Quantization(blocksize=64),
+    activation=Activation(leading=(2,), fill=Fill.NORMAL),
+    bias=True,
+)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Library:
+    found = inspect_library("cpu")
+    if not found.fused:
+        pytest.skip("this bitsandbytes has no gemm_4bit")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def deprecations_are_no_verdicts() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def run(case: Case, loaded: Library, only: tuple[str, ...] = SAFE, skip: tuple[str, ...] = ()) -> dict[str, PathVerdict]:
+    announced: list[str] = []
+
+    def announce(verdict: PathVerdict) -> None:
+        assert verdict.symptom is None
+        announced.append(verdict.path)
+
+    verdicts = list(run_case(case, loaded, announce, only=only, skip=skip))
+    assert [verdict.path for verdict in verdicts] == announced
+    return {verdict.path: verdict for verdict in verdicts}
+
+
+def symptoms(verdicts: dict[str, PathVerdict]) -> dict[str, Symptom]:
+    return {path: verdict.symptom for path, verdict in verdicts.items() if verdict.symptom}
+
+
+@pytest.mark.parametrize("dtype", FloatDType)
+@pytest.mark.parametrize("quant_type", QuantType)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_plainly_valid_case_has_no_finding(loaded: Library, dtype: FloatDType, quant_type: QuantType, compressed: bool) -> None:  # noqa: FBT001
+    case = fields.replace(CASE, "weight.dtype", dtype)
+    case = fields.replace(fields.replace(case, "quantization.quant_type", quant_type), "quantization.compress_statistics", compressed)
+    verdicts = run(case, loaded)
+    assert list(verdicts) == ["quantize_4bit", *SAFE]
+    assert symptoms(verdicts) == {}
+    for verdict in verdicts.values():
+        assert verdict.ruling is Ruling.VALID
+        assert verdict.got == ""
+        if verdict.path != "quantize_4bit":
+            assert verdict.error_over_bound is not None
+            assert verdict.error_over_bound <= 1.01
+
+
+@pytest.mark.parametrize("fill", Fill)
+@pytest.mark.parametrize("leading", [(), (1,), (2, 3)])
+def test_fills_and_ranks_have_no_finding(loaded: Library, fill: Fill, leading: tuple[int, ...]) -> None:
+    case = dataclasses.replace(CASE, activation=Activation(leading=leading, fill=fill), weight=dataclasses.replace(CASE.weight, fill=fill))
+    assert symptoms(run(case, loaded)) == {}
+
+
+@pytest.mark.parametrize("storage", StorageDType)
+@pytest.mark.parametrize("packed", PackedView)
+def test_storage_dtypes_and_views_have_no_finding(loaded: Library, storage: StorageDType, packed: PackedView) -> None:
+    case = fields.replace(fields.replace(CASE, "quantization.storage", storage), "packed", packed)
+    assert symptoms(run(case, loaded)) == {}
+
+
+def test_in_out_is_right_on_the_matrix_paths(loaded: Library) -> None:
+    case = fields.replace(CASE, "weight.layout", Layout.IN_OUT)
+    verdicts = run(case, loaded, ("dequantize_4bit", "dequantize_linear", "matmul_4bit"))
+    assert len(verdicts) == 4
+    assert symptoms(verdicts) == {}
+
+
+def test_mixed_dtypes_are_right(loaded: Library) -> None:
+    case = fields.replace(fields.replace(CASE, "weight.dtype", FloatDType.BFLOAT16), "activation.dtype", FloatDType.FLOAT32)
+    assert symptoms(run(case, loaded)) == {}
+
+
+def test_only_runs_what_is_asked_for_and_what_that_requires(loaded: Library) -> None:
+    assert list(run(CASE, loaded, ())) == ["quantize_4bit"]
+    assert list(run(CASE, loaded, ("dequantize_4bit",))) == ["quantize_4bit", "dequantize_4bit"]
+    assert list(run(CASE, loaded, ("dequantize_linear",))) == ["quantize_4bit", "dequantize_4bit", "dequantize_linear"]
+
+
+def test_only_leaves_out_paths_that_do_not_apply(loaded: Library) -> None:
+    assert list(run(CASE, loaded, ("gemv_4bit",), skip=("dequantize_4bit",))) == ["quantize_4bit"]  # two rows
+
+
+def test_skip_leaves_out_a_path_and_what_requires_it(loaded: Library) -> None:
+    assert list(run(CASE, loaded, skip=("matmul_4bit",))) == ["quantize_4bit", "dequantize_4bit", "dequantize_linear", "gemm_4bit_op"]
+    assert "dequantize_linear" not in run(CASE, loaded, skip=("dequantize_4bit",))
+
+
+def _patched(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args, **kwargs: change(original(*args, **kwargs)))
+
+
+def _raise(result: torch.Tensor) -> torch.Tensor:
+    raise RuntimeError(f"no kernel for {result.shape}")
+
+
+def _one_wrong(result: torch.Tensor) -> torch.Tensor:
+    changed = result.clone()
+    changed.view(-1)[5] += 1
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "symptom"),
+    [
+        (_one_wrong, Symptom.WRONG_VALUE),
+        (lambda result: result * float("nan"), Symptom.WRONG_VALUE),
+        (lambda result: result.t(), Symptom.WRONG_SHAPE),
+        (lambda result: result.double(), Symptom.WRONG_DTYPE),
+        (_raise, Symptom.UNEXPECTED_EXCEPTION),
+    ],
+)
+def test_a_planted_fault_in_matmul_is_seen_there_and_only_there(
+    loaded: Library, monkeypatch: pytest.MonkeyPatch, change: Callable[[torch.Tensor], torch.Tensor], symptom: Symptom
+) -> None:
+    _patched(monkeypatch, bitsandbytes, "matmul_4bit", change)
+    assert symptoms(run(CASE, loaded)) == {"matmul_4bit": symptom}
+
+
+def test_a_wrong_weight_is_seen_once_and_not_again_where_it_is_multiplied(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    _patched(monkeypatch, functional, "dequantize_4bit", _one_wrong)
+    verdicts = run(CASE, loaded)
+    assert symptoms(verdicts) == {"dequantize_4bit": Symptom.WRONG_VALUE}
+    assert "dequantize_linear" not in verdicts
+
+
+def _lose_context(result: torch.Tensor) -> torch.Tensor:
+    raise RuntimeError(f"CUDA error: an illegal memory access was encountered {result.shape}")
+
+
+def test_after_a_lost_context_nothing_more_is_run(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    _patched(monkeypatch, functional, "dequantize_4bit", _lose_context)
+    verdicts = run(CASE, loaded)
+    assert list(verdicts) == ["quantize_4bit", "dequantize_4bit"]
+    assert verdicts["dequantize_4bit"].symptom is Symptom.CONTEXT_LOST
+
+
+def _quantized(monkeypatch: pytest.MonkeyPatch, change: Callable[[torch.Tensor, Any], tuple[torch.Tensor, Any]]) -> None:
+    original = functional.quantize_4bit
+    monkeypatch.setattr(functional, "quantize_4bit", lambda *args, **kwargs: change(*original(*args, **kwargs)))
+
+
+def _with(name: str, change: Callable[[Any], Any]) -> Callable[[torch.Tensor, Any], tuple[torch.Tensor, Any]]:
+    def apply(packed: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        setattr(state, name, change(getattr(state, name)))
+        return packed, state
+
+    return apply
+
+
+def _other_map(state2: Any) -> Any:
+    state2.code = state2.code * 1.01
+    return state2
+
+
+@pytest.mark.parametrize(
+    ("change", "symptom", "how"),
+    [
+        (lambda packed, state: (packed[:-1], state), Symptom.WRONG_SHAPE, "packed weight too short"),
+        (lambda packed, state: (packed.view(torch.int8), state), Symptom.WRONG_DTYPE, "dtype of the packed weight"),
+        (_with("absmax", lambda absmax: absmax[:-1]), Symptom.WRONG_SHAPE, "blocks of statistics"),
+        (_with("shape", lambda shape: shape[::-1]), Symptom.WRONG_SHAPE, "shape of the state"),
+        (_with("state2", _other_map), Symptom.WRONG_VALUE, "8-bit map"),
+    ],
+)
+def test_a_planted_fault_in_quantize_ends_the_case(
+    loaded: Library,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[torch.Tensor, Any], tuple[torch.Tensor, Any]],
+    symptom: Symptom,
+    how: str,
+) -> None:
+    _quantized(monkeypatch, change)
+    case = fields.replace(CASE, "quantization.compress_statistics", value=True)
+    (verdict,) = run(case, loaded).values()
+    assert (verdict.path, verdict.symptom, verdict.how) == ("quantize_4bit", symptom, how)
+
+
+def test_wrong_statistics_are_seen_through_the_product(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state says one thing and the fused op uses another: one block's scale is its neighbour's."""
+
+    def wrong(prepared: Prepared) -> torch.Tensor:
+        state = prepared.own_state()
+        state.absmax = state.absmax.clone()
+        state.absmax[3] = state.absmax[2]
+        return gemm_op(dataclasses.replace(prepared, state=state))
+
+    broken = tuple(dataclasses.replace(path, run=wrong) if path.name == "gemm_4bit_op" else path for path in paths.PATHS)
+    monkeypatch.setattr(paths, "PATHS", broken)
+    assert symptoms(run(CASE, loaded)) == {"gemm_4bit_op": Symptom.WRONG_VALUE}
+
+
+def test_an_undocumented_blocksize_has_to_be_refused_by_quantize(loaded: Library) -> None:
+    narrow = dataclasses.replace(loaded, documented_blocksizes=(128,))
+    (verdict,) = run(CASE, narrow).values()
+    assert verdict.symptom is Symptom.MISSING_ERROR
+    assert verdict.ruling is Ruling.INVALID
+
+
+def test_a_refusal_by_quantize_is_right_for_what_is_not_documented(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("invalid blocksize")
+
+    monkeypatch.setattr(functional, "quantize_4bit", refuse)
+    (verdict,) = run(CASE, dataclasses.replace(loaded, documented_blocksizes=(128,))).values()
+    assert verdict.symptom is None
+    (verdict,) = run(CASE, loaded).values()
+    assert (verdict.symptom, verdict.how) == (Symptom.UNEXPECTED_EXCEPTION, "ValueError")
+
+
+def test_gradients_are_on_for_the_paths_exactly_when_the_case_says_so(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bool, bool]] = []
+    original = bitsandbytes.matmul_4bit
+
+    def watch(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        seen.append((torch.is_grad_enabled(), x.requires_grad))
+        result: torch.Tensor = original(x, *args, **kwargs)
+        return result
+
+    monkeypatch.setattr(bitsandbytes, "matmul_4bit", watch)
+    for grad in (False, True):
+        assert symptoms(run(fields.replace(CASE, "execution.grad", grad), loaded, ("matmul_4bit",))) == {}
+    assert seen == [(False, False), (True, True)]
+
+
+def test_quiet_silences_warnings_and_the_log_of_bitsandbytes() -> None:
+    logger = logging.getLogger("bitsandbytes")
+    level = logger.level
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            quiet()
+            warnings.warn("slow path", UserWarning, stacklevel=1)
+        assert not logger.isEnabledFor(logging.WARNING)
+    finally:
+        logger.setLevel(level)

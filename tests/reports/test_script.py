@@ -1,0 +1,447 @@
+"""The script of a finding: it builds the Case's own tensors, and its exit status tells whether the defect is there.
+
+Most scripts are run in this process, because a fresh one takes seconds to import torch and bitsandbytes. Paths that end
+in the CPU's fused bfloat16 kernel are compiled only: there are CPUs on which it aborts the process.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import dis
+import itertools
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bitsandbytes
+import pytest
+import torch
+from bitsandbytes import functional
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fuzz.engine.bounds import Arm, error_model, interval
+from fuzz.engine.calls import prepare
+from fuzz.engine.library import inspect_library
+from fuzz.engine.reference import decode, multiply
+from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, build
+from fuzz.engine.verdict import Symptom
+from reports.script import write_script
+from reports.script_calls import CALLS
+from strategies import fields
+from strategies.case import Activation, Case, Execution, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
+from strategies.cases import cases
+from tests.reports.helpers import CASE, SYSTEM, execute, finding
+
+SYMPTOMS = [symptom.value for symptom in Symptom]
+DEADLY = ["context lost", "process died", "hang"]
+RUNNABLE = ["quantize_4bit", "dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemm_4bit_op"]
+BUSY = Case(
+    weight=Weight(out_features=4, in_features=130, layout=Layout.IN_OUT, dtype=FloatDType.BFLOAT16, fill=Fill.CANCELLING),
+    quantization=Quantization(quant_type=QuantType.FP4, blocksize=128, compress_statistics=True, storage=StorageDType.FLOAT16),
+    packed=PackedView.TRANSPOSED,
+    activation=Activation(leading=(2, 3), dtype=FloatDType.FLOAT32, fill=Fill.ONE_HOT),
+    bias=True,
+    execution=Execution(grad=True),
+    seed=9,
+)
+CUDA = {**SYSTEM, "device": "cuda", "gpu": "NVIDIA H100"}
+
+needs_fused = pytest.mark.skipif(not inspect_library("cpu").fused, reason="this bitsandbytes has no gemm_4bit")
+
+
+@pytest.fixture(autouse=True)
+def deprecations_are_no_defects() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def compiles(script: str) -> None:
+    compile(script, "repro.py", "exec")
+
+
+@pytest.mark.parametrize("path", CALLS)
+@pytest.mark.parametrize("symptom", SYMPTOMS)
+@pytest.mark.parametrize("system", [SYSTEM, CUDA], ids=["cpu", "cuda"])
+@pytest.mark.parametrize("case", [Case(), BUSY], ids=["neutral", "busy"])
+def test_every_script_compiles_and_needs_torch_and_bitsandbytes_only(path: str, symptom: str, system: dict[str, str], case: Case) -> None:
+    script = write_script(finding(path, symptom, case, system=system))
+    compiles(script)
+    imports = {line for line in script.splitlines() if line.startswith(("import ", "from "))}
+    assert imports <= {
+        "import subprocess",
+        "import sys",
+        "import torch",
+        "import bitsandbytes as bnb",
+        "import bitsandbytes.functional as F",
+    }
+    assert script.endswith("\n")
+
+
+@pytest.mark.parametrize("path", CALLS)
+@pytest.mark.parametrize("symptom", [symptom for symptom in SYMPTOMS if symptom not in DEADLY])
+def test_every_name_that_a_script_uses_is_bound_in_it(path: str, symptom: str) -> None:
+    """A NameError also ends a script with status 1, which would pass for the defect."""
+    instructions = list(dis.get_instructions(compile(write_script(finding(path, symptom, BUSY)), "repro.py", "exec")))
+    stored = {instruction.argval for instruction in instructions if instruction.opname == "STORE_NAME"}
+    loaded = {instruction.argval for instruction in instructions if instruction.opname == "LOAD_NAME"}
+    assert loaded <= stored | set(dir(builtins))
+
+
+@given(how=st.text(max_size=60), cpu=st.text(max_size=30), symptom=st.sampled_from(SYMPTOMS))
+@example(how='"""', cpu="\\", symptom="context lost")
+@example(how='""', cpu='"', symptom="hang")
+@example(how="\\N{no such name}", cpu="\\", symptom="process died")
+@example(how="a\nb\r\nc", cpu="\x00", symptom="context lost")
+@example(how="{x!r}", cpu="%s", symptom="wrong dtype")
+def test_text_from_outside_does_not_get_out_of_the_docstring(how: str, cpu: str, symptom: str) -> None:
+    plain = write_script(finding("matmul_4bit", symptom))
+    script = write_script(finding("matmul_4bit", symptom, how=how, system={**SYSTEM, "cpu": cpu}))
+    compiles(script)
+    assert script.endswith(plain.split('"""', 2)[2])
+
+
+@given(cases(), st.sampled_from(sorted(CALLS)), st.sampled_from(SYMPTOMS))
+def test_the_script_of_any_case_compiles(case: Case, path: str, symptom: str) -> None:
+    compiles(write_script(finding(path, symptom, case)))
+
+
+def test_wrong_values_without_a_model_are_a_mistake_of_the_harness() -> None:
+    with pytest.raises(ValueError, match="without an error model"):
+        write_script(finding(model=None))
+
+
+@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("fill", Fill)
+@pytest.mark.parametrize("dtype", [None, FloatDType.BFLOAT16])
+def test_a_script_builds_the_tensors_of_its_case(layout: Layout, fill: Fill, dtype: FloatDType | None) -> None:
+    case = dataclasses.replace(
+        BUSY,
+        weight=dataclasses.replace(BUSY.weight, layout=layout, fill=fill, dtype=FloatDType.FLOAT16),
+        activation=Activation(leading=(2, 3), dtype=dtype, fill=fill),
+    )
+    _, _, names = execute(write_script(finding("dequantize_linear", "unexpected exception", case)))
+    inputs = build(case)
+    assert inputs.bias is not None
+    for name, tensor in {"weight": inputs.weight, "x": inputs.activation, "bias": inputs.bias}.items():
+        assert names[name].dtype == tensor.dtype
+        assert names[name].is_contiguous() == tensor.is_contiguous()
+        assert torch.equal(names[name], tensor)
+
+
+@pytest.mark.parametrize("blocksize", [32, 64, 4096])
+@pytest.mark.parametrize("storage", StorageDType)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_script_quantizes_as_its_case_says(blocksize: int, storage: StorageDType, compressed: bool) -> None:  # noqa: FBT001
+    quantization = Quantization(quant_type=QuantType.FP4, blocksize=blocksize, compress_statistics=compressed, storage=storage)
+    case = dataclasses.replace(CASE, quantization=quantization)
+    _, _, names = execute(write_script(finding("dequantize_4bit", "unexpected exception", case)))
+    prepared = prepare(case, build(case), inspect_library("cpu"))
+    assert names["packed"].dtype == STORAGE_DTYPES[storage]
+    assert names["packed"].shape == prepared.packed.shape
+    assert torch.equal(names["packed"].view(torch.uint8), prepared.packed.view(torch.uint8))
+    assert names["state"].blocksize == blocksize
+    assert names["state"].nested is compressed
+
+
+def test_gradients_are_asked_for_where_the_case_does() -> None:
+    case = fields.replace(CASE, "execution.grad", value=True)
+    _, _, names = execute(write_script(finding("matmul_4bit", "unexpected exception", case)))
+    assert names["x"].requires_grad
+    _, _, names = execute(write_script(finding("matmul_4bit", "unexpected exception")))
+    assert not names["x"].requires_grad
+
+
+def variants() -> Iterator[Any]:
+    """Valid Cases that differ in whatever changes a script of wrong values."""
+    choices = itertools.product([False, True], [False, True], Layout, PackedView)
+    for number, (compressed, bias, layout, packed) in enumerate(choices):
+        weight = dataclasses.replace(CASE.weight, layout=layout, dtype=list(FloatDType)[number % 3])
+        quantization = dataclasses.replace(CASE.quantization, compress_statistics=compressed, quant_type=list(QuantType)[number % 2])
+        case = dataclasses.replace(CASE, weight=weight, quantization=quantization, bias=bias, packed=packed, seed=number)
+        yield pytest.param(case, id=f"{'nested' if compressed else 'plain'}-{'bias' if bias else 'none'}-{layout.value}-{packed.value}")
+
+
+@needs_fused
+@pytest.mark.parametrize("case", list(variants()))
+@pytest.mark.parametrize("path", RUNNABLE)
+def test_without_a_defect_the_status_is_0(path: str, case: Case) -> None:
+    if path == "gemm_4bit_op" and case.weight.layout is Layout.IN_OUT:
+        case = fields.replace(case, "weight.layout", Layout.OUT_IN)
+    for symptom in SYMPTOMS:
+        if symptom in DEADLY or symptom == "missing error":
+            continue
+        dtype = case.weight.dtype if path == "dequantize_4bit" else case.activation_dtype
+        expected = "uint8" if path == "quantize_4bit" else dtype.value
+        if path == "quantize_4bit" and (
+            symptom == "wrong dtype" or (symptom == "wrong value" and not case.quantization.compress_statistics)
+        ):
+            continue  # the first has a test of its own, the second does not happen
+        status, output, _ = execute(write_script(finding(path, symptom, case, expected=f"torch.{expected}")))
+        assert status == 0, f"{symptom}: {output}"
+        assert output.startswith("expected: ")
+        assert "got:      " in output
+
+
+@pytest.mark.parametrize(
+    ("symptom", "ruling", "expected"),
+    [
+        ("wrong shape", "valid", 1),
+        ("wrong shape", "unspecified", 0),
+        ("wrong dtype", "valid", 1),
+        ("wrong dtype", "unspecified", 0),
+        ("unexpected exception", "valid", 1),
+        ("missing error", "invalid", 0),
+    ],
+)
+def test_an_exception_is_the_defect_for_a_valid_call_only(
+    monkeypatch: pytest.MonkeyPatch, symptom: str, ruling: str, expected: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("no such layout")
+
+    monkeypatch.setattr(bitsandbytes, "matmul_4bit", refuse)
+    status, output, _ = execute(write_script(finding("matmul_4bit", symptom, ruling=ruling, expected="torch.float16")))
+    assert status == expected
+    assert "got:      ValueError: no such layout" in output
+
+
+def test_a_refusal_makes_wrong_values_of_an_unspecified_call_go_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upstream may mend it by raising an exception; a traceback would end the script with status 1, as the defect does."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("in_features has to be a multiple of blocksize")
+
+    monkeypatch.setattr(bitsandbytes, "matmul_4bit", refuse)
+    status, output, _ = execute(write_script(finding("matmul_4bit", "wrong value", ruling="unspecified")))
+    assert status == 0
+    assert "got:      ValueError: in_features has to be" in output
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[[Any], Any]) -> None:
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args, **kwargs: change(original(*args, **kwargs)))
+
+
+def _one_wrong(result: torch.Tensor) -> torch.Tensor:
+    changed = result.clone()
+    changed.view(-1)[3] = changed.view(-1)[3] + 1 + changed.abs().max()
+    return changed
+
+
+def _nan(result: torch.Tensor) -> torch.Tensor:
+    changed = result.clone()
+    changed.view(-1)[3] = float("nan")
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("symptom", "change", "words"),
+    [
+        ("wrong value", _one_wrong, "1 of 12 are wrong"),
+        ("wrong value", _nan, "1 of 12 are wrong"),
+        ("wrong value", lambda result: torch.full_like(result, float("inf")), "12 of 12 are wrong"),
+        ("wrong shape", lambda result: result.t(), "got:      shape (6, 2)"),
+        ("wrong dtype", lambda result: result.double(), "got:      torch.float64"),
+        ("missing error", lambda result: result, "got:      a tensor of shape (2, 6)"),
+    ],
+)
+def test_with_the_defect_the_status_is_1(
+    monkeypatch: pytest.MonkeyPatch, symptom: str, change: Callable[[torch.Tensor], torch.Tensor], words: str
+) -> None:
+    plant(monkeypatch, bitsandbytes, "matmul_4bit", change)
+    ruling = "invalid" if symptom == "missing error" else "valid"
+    status, output, _ = execute(write_script(finding("matmul_4bit", symptom, ruling=ruling, expected="torch.float16")))
+    assert status == 1
+    assert words in output
+
+
+@pytest.mark.parametrize("case", list(variants()))
+@pytest.mark.parametrize(("change", "expected"), [(_one_wrong, 1), (lambda result: result, 0)])
+def test_a_wrong_weight_is_told_from_a_right_one(
+    monkeypatch: pytest.MonkeyPatch, case: Case, change: Callable[[torch.Tensor], torch.Tensor], expected: int
+) -> None:
+    plant(monkeypatch, functional, "dequantize_4bit", lambda result: change(result.contiguous()))
+    case = fields.replace(case, "activation.fill", Fill.ONES)
+    for path in ("dequantize_4bit", "dequantize_linear"):
+        status, output, _ = execute(write_script(finding(path, "wrong value", case)))
+        assert status == expected, output
+
+
+@needs_fused
+@pytest.mark.parametrize("case", list(variants()))
+def test_the_bound_of_the_script_is_that_of_the_engine(monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
+    """Results at the ends of the engine's intervals are right for the script too; well beyond them both see the defect."""
+    dtype = FLOAT_DTYPES[case.activation_dtype]
+    inputs = build(case)
+    prepared = prepare(case, inputs, inspect_library("cpu"))
+    product = multiply(inputs.activation, decode(case, prepared.packed, prepared.state), inputs.bias)
+    model = error_model((Arm.DENSE,), dtype, case.weight.in_features, FLOAT_DTYPES[case.weight.dtype], bias=case.bias)
+    allowed = interval(product, model, dtype)
+    script = write_script(finding("matmul_4bit", "wrong value", case, model=dataclasses.asdict(model)))
+    for end, sign in ((allowed.low, -1), (allowed.high, 1)):
+        monkeypatch.setattr(bitsandbytes, "matmul_4bit", lambda *_, end=end, **__: end)
+        assert execute(script)[0] == 0
+        unit = {torch.float32: 2.0**-24, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}[dtype]
+        beyond = allowed.value + sign * 1.5 * (allowed.error + 2 * unit * allowed.value.abs())
+        monkeypatch.setattr(bitsandbytes, "matmul_4bit", lambda *_, beyond=beyond, **__: beyond.to(dtype))
+        assert execute(script)[0] == 1
+
+
+def _quantized(monkeypatch: pytest.MonkeyPatch, change: Callable[[torch.Tensor, Any], tuple[torch.Tensor, Any]]) -> None:
+    plant(monkeypatch, functional, "quantize_4bit", lambda pair: change(*pair))
+
+
+def test_a_packed_weight_that_is_too_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = write_script(finding("quantize_4bit", "wrong shape", how="packed weight too short"))
+    assert execute(script)[0] == 0
+    _quantized(monkeypatch, lambda packed, state: (packed[:-1], state))
+    status, output, _ = execute(script)
+    assert status == 1
+    assert "got:      191 bytes" in output
+
+
+def _less_statistics(packed: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+    state.absmax = state.absmax[:-1]
+    return packed, state
+
+
+def _turned_state(packed: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+    state.shape = state.shape[::-1]
+    return packed, state
+
+
+@pytest.mark.parametrize(
+    ("how", "change", "expected"),
+    [
+        ("blocks of statistics", _less_statistics, "blocks of statistics: 6"),
+        ("shape of the state", _turned_state, "shape of the state: (6, 64)"),
+    ],
+)
+def test_wrong_statistics_of_quantize(
+    monkeypatch: pytest.MonkeyPatch, how: str, change: Callable[[torch.Tensor, Any], tuple[torch.Tensor, Any]], expected: str
+) -> None:
+    script = write_script(finding("quantize_4bit", "wrong shape", how=how, expected=expected))
+    assert execute(script)[0] == 0
+    _quantized(monkeypatch, change)
+    assert execute(script)[0] == 1
+
+
+def test_a_wrong_dtype_of_the_packed_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    how, expected = "dtype of the packed weight", "dtype of the packed weight: torch.uint8"
+    script = write_script(finding("quantize_4bit", "wrong dtype", how=how, expected=expected))
+    assert execute(script)[0] == 0
+    _quantized(monkeypatch, lambda packed, state: (packed.view(torch.int8), state))
+    assert execute(script)[0] == 1
+
+
+def test_a_wrong_8_bit_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is wrong where bitsandbytes makes it, which is where the script must not take its own from."""
+    case = fields.replace(CASE, "quantization.compress_statistics", value=True)
+    script = write_script(finding("quantize_4bit", "wrong value", case, how="8-bit map"))
+    assert execute(script)[0] == 0
+    plant(monkeypatch, functional, "create_dynamic_map", lambda table: table * 1.01)
+    monkeypatch.setattr(functional, "name2qmap", {})
+    assert execute(script)[0] == 1
+
+
+@pytest.mark.parametrize("symptom", DEADLY)
+def test_a_call_that_ends_its_process_is_made_in_another(monkeypatch: pytest.MonkeyPatch, symptom: str) -> None:
+    script = write_script(finding("matmul_4bit", symptom))
+    commands: list[list[str]] = []
+    for returncode, expected, words in [
+        (-11, 1, "exit status -11"),
+        (3, 1, "a CUDA error"),
+        (1, 1, "exit status 1"),
+        (0, 0, "exit status 0"),
+    ]:
+
+        def run(command: list[str], *, returncode: int = returncode, **_: object) -> SimpleNamespace:
+            commands.append(command)
+            return SimpleNamespace(returncode=returncode)
+
+        monkeypatch.setattr(subprocess, "run", run)
+        status, output, _ = execute(script)
+        assert status == expected
+        assert f"got:      {words}" in output
+    assert commands[0] == [sys.executable, "repro.py", "--call"]
+
+
+def test_a_call_that_does_not_come_back_is_the_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], timeout: float) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    status, output, _ = execute(write_script(finding("matmul_4bit", "hang")))
+    assert status == 1
+    assert "no answer within 60 seconds" in output
+
+
+@pytest.mark.parametrize("path", RUNNABLE)
+@pytest.mark.parametrize("symptom", DEADLY)
+def test_the_call_of_the_other_process(monkeypatch: pytest.MonkeyPatch, path: str, symptom: str) -> None:
+    case = dataclasses.replace(CASE, bias=True)
+    script = write_script(finding(path, symptom, case))
+    assert execute(script, ("--call",))[0] == 0
+
+    def fail(message: str) -> Callable[..., None]:
+        def call(*_: object, **__: object) -> None:
+            raise RuntimeError(message)
+
+        return call
+
+    for message, expected in (("no such blocksize", 0), ("CUDA error: an illegal memory access was encountered", 3)):
+        monkeypatch.setattr(functional, "quantize_4bit", fail(message))
+        assert execute(script, ("--call",))[0] == expected
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_on_a_gpu_the_other_process_waits_for_the_device(path: str) -> None:
+    assert "torch.cuda.synchronize()" in write_script(finding(path, "process died", system=CUDA))
+    assert "synchronize" not in write_script(finding(path, "process died"))
+
+
+def test_on_a_gpu_the_switches_of_the_bound_are_set_before_the_call() -> None:
+    script = write_script(finding("matmul_4bit", "wrong value", system=CUDA))
+    assert script.index("allow_fp16_reduced_precision_reduction = False") < script.index("result = ")
+    assert ".to('cuda')" in script
+
+
+@pytest.mark.parametrize("case", [Case(), CASE, BUSY])
+def test_a_script_is_a_page_that_a_maintainer_can_read(case: Case) -> None:
+    lines = write_script(finding("gemv_4bit", "wrong shape", case)).splitlines()
+    assert len(lines) < 60
+    assert max(map(len, lines)) <= 160
+
+
+FRESH = {
+    "plain": ("matmul_4bit", "wrong value", dataclasses.replace(CASE, bias=True)),
+    "nested": ("dequantize_linear", "wrong value", BUSY),
+    "dies": ("dequantize_linear", "process died", CASE),
+}
+
+
+@needs_fused
+def test_alone_in_fresh_processes_correct_calls_give_status_0(tmp_path: Path) -> None:
+    """As `repro.py` in a folder of its own, without the project on the path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    started = {}
+    for name, (path, symptom, case) in FRESH.items():
+        file = tmp_path / name / "repro.py"
+        file.parent.mkdir()
+        file.write_text(write_script(finding(path, symptom, case)), encoding="utf-8")
+        started[name] = subprocess.Popen(
+            [sys.executable, str(file)], cwd=file.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    for name, process in started.items():
+        output = process.communicate(timeout=120)[0]
+        assert process.returncode == 0, f"{name}: {output}"
+        assert "expected: " in output
+        assert "got:      " in output
