@@ -179,7 +179,8 @@ class _ProgressLine:
             return
         self._last = time.monotonic()
         rate = progress.cases / budget.elapsed
-        text = f"{progress.cases} cases, {rate:.0f} cases/s, {progress.candidates} kinds of failure, {max(budget.left, 0):.0f} s left"
+        found = f"{progress.confirmed} findings of {progress.candidates} kinds of failure"
+        text = f"{progress.cases} cases, {rate:.0f} cases/s, {found}, {max(budget.left, 0):.0f} s left"
         with self._uncaptured():
             if reporter.isatty:
                 reporter.rewrite(text, erase=True)

@@ -95,6 +95,7 @@ class Progress:
     rulings: Counter[str] = field(default_factory=Counter)
     failures: Counter[FailureKey] = field(default_factory=Counter)
     candidates: int = 0
+    confirmed: int = 0
     stop_reason: str = "running"
 
     def count(self, result: CaseResult) -> None:

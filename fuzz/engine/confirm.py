@@ -65,6 +65,14 @@ class Confirmation:
         one = self._site.start_seconds * SCRIPT_STARTS + self._site.fork_seconds * (ATTEMPTS + 1)
         return CLOSING + math.ceil(waiting / AT_ONCE) * one
 
+    @property
+    def confirmed(self) -> int:
+        """How many candidates have become verified findings so far."""
+        return sum(finding.verified for finding in self._results())
+
+    def _results(self) -> list[Finding]:
+        return [future.result() for future in self._futures if future.done() and not future.cancelled() and not future.exception()]
+
     def finish(self, observed: Callable[[FailureKey], int]) -> list[Finding]:
         """Wait for all, write the final counts, and return findings in the order in which they were seen.
 
@@ -81,7 +89,7 @@ class Confirmation:
     def abandon(self) -> list[Finding]:
         """Drop what has not begun and return the findings that are there."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        return [future.result() for future in self._futures if future.done() and not future.cancelled() and not future.exception()]
+        return self._results()
 
     def _counted(self, finding: Finding, observed: Callable[[FailureKey], int]) -> Finding:
         key = FailureKey(finding.surface, finding.path, Symptom(finding.symptom), finding.how)

@@ -153,6 +153,7 @@ class Session:
         """Write `run.json` now and then, and tell the front end."""
         if self.budget.elapsed - self._recorded > RECORD_INTERVAL:
             self._write_record("running")
+        progress.confirmed = self._running()[1].confirmed
         self._on_progress(progress, self.budget)
 
     def reduced(self, candidate: Candidate) -> None:
