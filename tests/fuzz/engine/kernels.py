@@ -1,7 +1,8 @@
 """The arithmetic of each kernel, simulated rounding by rounding on the CPU, with summation orders drawn at random.
 
 Facts about the kernels are those of `fuzz.engine.bounds`; the code shares nothing with it. All matrices are
-x (rows, terms) and weights (outputs, terms); results are (rows, outputs) in the output dtype.
+x (rows, terms) and weights (outputs, terms); results are (rows, outputs) in float32: what a kernel holds before its
+last rounding, which is to the output dtype.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class How:
     fused: bool = False
     flush: bool = False
     late_bias: bool = False
+    shuffle: bool = True
 
 
 def _flushed(value: torch.Tensor, how: How) -> torch.Tensor:
@@ -46,10 +48,10 @@ def _tree(lanes: torch.Tensor, how: How) -> torch.Tensor:
 
 def _finish(total: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, how: How) -> torch.Tensor:
     if bias is None:
-        return total.to(dtype)
+        return total
     if how.late_bias:
-        return total.to(dtype) + bias
-    return _add(total, bias.float(), how).to(dtype)
+        return total.to(dtype).float() + bias.float()
+    return _add(total, bias.float(), how)
 
 
 def _by_lane(terms: torch.Tensor, how: How) -> torch.Tensor:
@@ -108,7 +110,8 @@ def tensor_core(x: torch.Tensor, weight: Quantized, bias: torch.Tensor | None, s
     """Volta's tensor core: four products and the sum so far, aligned to the largest, cut off after 23 bits, added."""
     rounded = (weight.code * weight.scale).to(stored).to(x.dtype)
     exact = torch.nn.functional.pad(x.double()[:, None, :] * rounded.double()[None], (0, -x.shape[-1] % 4))
-    exact = exact[..., torch.randperm(exact.shape[-1], generator=how.generator)]
+    if how.shuffle:
+        exact = exact[..., torch.randperm(exact.shape[-1], generator=how.generator)]
     total = torch.zeros(exact.shape[:-1], dtype=torch.float64)
     for first in range(0, exact.shape[-1], 4):
         addends = torch.cat((exact[..., first : first + 4], total[..., None]), -1)
@@ -132,5 +135,5 @@ def cpu_bf16(x: torch.Tensor, weight: Quantized, bias: torch.Tensor | None, how:
     total = torch.zeros(products.shape[:-1])
     for step in range(products.shape[-1]):
         total = _add(total, products[..., step], how)
-    result = total.bfloat16().to(x.dtype)
-    return result if bias is None else result + bias
+    result = total.bfloat16()
+    return result.float() if bias is None else result.to(x.dtype).float() + bias.float()
