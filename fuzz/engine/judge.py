@@ -24,6 +24,7 @@ from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from strategies.case import Case, Layout, PackedView
 
 _CUDA_ERROR: Final = re.compile(r"CUDA error|CUBLAS_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)|cudaError", re.IGNORECASE)
+_NO_MEMORY: Final = re.compile(r"out of memory|CUBLAS_STATUS_ALLOC_FAILED|can't allocate memory", re.IGNORECASE)
 MESSAGE_LENGTH: Final = 300
 """Characters of an exception's message that are kept."""
 
@@ -60,8 +61,13 @@ class Question:
 
 
 def is_device_error(error: BaseException) -> bool:
-    """Whether an exception says that the CUDA context is lost. Out of memory is not: the context survives it."""
-    return not isinstance(error, torch.OutOfMemoryError) and _CUDA_ERROR.search(str(error)) is not None
+    """Whether an exception says that the CUDA context is lost. Out of memory does not: the context survives it."""
+    return not is_out_of_memory(error) and _CUDA_ERROR.search(str(error)) is not None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, which says nothing about the library: the next run of the same Case may well succeed."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or _NO_MEMORY.search(str(error)) is not None
 
 
 def judge(question: Question, finished: Finished, product: Product) -> PathVerdict:
@@ -90,8 +96,7 @@ def judge_error(question: Question, error: Exception) -> PathVerdict:
     name, message = type(error).__name__, str(error)[:MESSAGE_LENGTH]
     if is_device_error(error):
         return context_lost(question.answer(), error)
-    # Out of memory says nothing about the library, and the next run of the same Case may well succeed.
-    if question.row.ruling is not Ruling.VALID or isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if question.row.ruling is not Ruling.VALID or is_out_of_memory(error):
         return question.answer(got=f"{name}: {message}")
     return question.answer(Symptom.UNEXPECTED_EXCEPTION, name, expected="a result", got=f"{name}: {message}")
 

@@ -179,6 +179,9 @@ def test_a_cuda_error_is_a_lost_context_whatever_the_contract_says(message: str,
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
         torch.OutOfMemoryError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"),
         MemoryError(),
     ],
 )
