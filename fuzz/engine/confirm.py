@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Confirmation:
         self._site, self._directory, self._known = site, directory, known
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
         self._futures: list[Future[Finding]] = []
+        self._slowest = 0.0
 
     def add(self, candidate: Candidate) -> None:
         """Begin to confirm a candidate."""
@@ -63,6 +65,7 @@ class Confirmation:
         """Seconds that the candidates which are not confirmed yet, and `more`, will take, from what processes cost here."""
         waiting = sum(not future.done() for future in self._futures) + more
         one = self._site.start_seconds * SCRIPT_STARTS + self._site.fork_seconds * (ATTEMPTS + 1)
+        one = max(one, self._slowest)  # the machine may be busier than it was at the start
         return CLOSING + math.ceil(waiting / AT_ONCE) * one
 
     @property
@@ -99,6 +102,13 @@ class Confirmation:
         return finding
 
     def _confirm(self, candidate: Candidate) -> Finding:
+        began = time.monotonic()
+        try:
+            return self._confirm_now(candidate)
+        finally:
+            self._slowest = max(self._slowest, time.monotonic() - began)
+
+    def _confirm_now(self, candidate: Candidate) -> Finding:
         observation, reduction, verification = self._verify(candidate)
         finding = self._finding(observation, reduction, verification)
         if not finding.reproduced:
