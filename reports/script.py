@@ -16,7 +16,7 @@ from reports.script_calls import CALLS, quantize_call
 from reports.script_reference import value_check
 from strategies.case import Fill, Layout
 
-HANG_TIMEOUT: Final = 60
+HANG_TIMEOUT: Final = 30
 """Seconds after which a script calls a hang a hang; the call takes milliseconds, a cold start about ten seconds."""
 
 _WEIGHT_ONLY: Final = frozenset({"quantize_4bit", "dequantize_4bit"})

@@ -105,9 +105,9 @@ class Child:
         """Whether a message, or the end of the child, is waiting."""
         return bool(wait([self._pipe], 0))
 
-    def end(self) -> str:
-        """Kill the child if it still runs, reap it, and say how it ended: "exit status 1", "SIGSEGV"."""
-        self._stop(grace=0.5)
+    def end(self, grace: float = 0.5) -> str:
+        """Reap the child, killing it if it still runs after `grace` seconds, and say how it ended: "exit status 1", "SIGSEGV"."""
+        self._stop(grace)
         return describe_exit(self._process.exitcode)
 
     def hang_up(self) -> None:

@@ -199,7 +199,10 @@ class Executor:
         child, head = self._child, self._queue[0]
         if child is None:
             raise HarnessError("the executor is closed")
-        how, words = child.end(), child.last_words()
+        hangs = symptom is Symptom.HANG
+        began = head.since if hangs else now()  # waiting for the watchdog is part of what a hang costs
+        how, words = child.end(grace=0.0 if hangs else 0.5), child.last_words()
+        self.recovery_seconds += now() - began
         if head.at is None:  # it ended between two Cases; nobody is to blame, the queue is sent again
             head.attempts += 1
             if head.attempts >= MAX_ATTEMPTS:
@@ -210,11 +213,14 @@ class Executor:
         verdict = dataclasses.replace(
             head.at,
             symptom=symptom,
-            how="" if symptom is Symptom.HANG else how,
+            how="" if hangs else how,
             expected="a result or a Python exception",
-            got=seconds if symptom is Symptom.HANG else f"the process ended: {how}" + (f"\n{words}" if words else ""),
+            got=seconds if hangs else f"the process ended: {how}" + (f"\n{words}" if words else ""),
         )
         self._queue.popleft()
+        if hangs:  # each of the Cases behind it may cost the watchdog again before anybody can react
+            for request in self._queue:
+                request.skip = [*request.skip, verdict.path]
         self._take_over()
         head.callback(CaseResult((*head.verdicts, verdict)))
 

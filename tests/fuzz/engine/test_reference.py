@@ -50,11 +50,15 @@ def raw(packed: torch.Tensor) -> list[int]:
     return [int(byte) for byte in packed.flatten().numpy().tobytes()] if packed.dtype != torch.bfloat16 else raw(packed.view(torch.uint8))
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("layout", Layout)
 @pytest.mark.parametrize("quant_type", QuantType)
 @pytest.mark.parametrize("storage", StorageDType)
-def test_plain_statistics_exactly(size: tuple[int, int], layout: Layout, quant_type: QuantType, storage: StorageDType) -> None:
+def test_plain_statistics_exactly(layout: Layout, quant_type: QuantType, storage: StorageDType) -> None:
+    for size in SIZES:
+        _check_plain(size, layout, quant_type, storage)
+
+
+def _check_plain(size: tuple[int, int], layout: Layout, quant_type: QuantType, storage: StorageDType) -> None:
     case, packed = make(size, layout, quant_type, storage)
     blocks = math.ceil(case.weight.elements / 32)
     absmax = torch.rand(blocks, generator=torch.Generator().manual_seed(1)) * 3
@@ -69,10 +73,14 @@ def test_plain_statistics_exactly(size: tuple[int, int], layout: Layout, quant_t
             assert float(weight.scale_error[out, column]) == 0
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("layout", Layout)
 @pytest.mark.parametrize("quant_type", QuantType)
-def test_nested_statistics_exactly(size: tuple[int, int], layout: Layout, quant_type: QuantType) -> None:
+def test_nested_statistics_exactly(layout: Layout, quant_type: QuantType) -> None:
+    for size in SIZES:
+        _check_nested(size, layout, quant_type)
+
+
+def _check_nested(size: tuple[int, int], layout: Layout, quant_type: QuantType) -> None:
     case, packed = make(size, layout, quant_type, StorageDType.UINT8)
     blocks = math.ceil(case.weight.elements / 32)
     absmax = torch.randint(0, 256, (blocks,), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
