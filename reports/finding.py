@@ -109,14 +109,19 @@ class Finding:
         values = {name: value for name, value in data.items() if name in names}
         if missing := sorted(names - set(values)):
             raise RecordError(f"the finding lacks {missing[0]!r}")
-        script = values["script"]
-        values |= {
-            "case": Case.from_json(values["case"]),
-            "first_case": Case.from_json(values["first_case"]),
-            "arms": tuple(values["arms"]),
-            "script": None if script is None else ScriptRun(**script),
-        }
-        return cls(**values)
+        values |= {"case": Case.from_json(values["case"]), "first_case": Case.from_json(values["first_case"])}
+        for name, kind in {"arms": list, "triggers": dict, "others": dict, "system": dict}.items():
+            if not isinstance(values[name], kind):
+                raise RecordError(f"{name!r} of the finding is not a JSON {'array' if kind is list else 'object'}")
+        return cls(**values | {"arms": tuple(values["arms"]), "script": _script(values["script"])})
+
+
+def _script(data: object) -> ScriptRun | None:
+    if data is None:
+        return None
+    if not isinstance(data, dict) or set(data) != {"exit_status", "output"}:
+        raise RecordError("'script' of the finding is not an object of exit_status and output")
+    return ScriptRun(**data)
 
 
 def signature(surface: str, path: str, symptom: str, how: str, triggers: dict[str, Any]) -> str:

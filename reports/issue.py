@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from reports.finding import Finding
+from reports.text import block, cell, code, one_line
 
 _LABELS: Final = {
     "bitsandbytes": "bitsandbytes",
@@ -45,24 +45,6 @@ def title(finding: Finding) -> str:
     return f"{finding.surface}: {finding.symptom}{how}{when}"
 
 
-def one_line(text: str) -> str:
-    """Text from outside on one line: control characters and line breaks become spaces."""
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()
-
-
-def code(text: str) -> str:
-    """Text from outside as inline code, whatever backticks it contains."""
-    text = one_line(text)
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
-    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
-
-
-def block(text: str, language: str = "") -> str:
-    """Text from outside as a fenced block, whatever fences it contains."""
-    fence = "`" * max(3, max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
-
-
 def _triggers(finding: Finding) -> str:
     return ", ".join(f"{name} is {value}" for name, value in finding.triggers.items())
 
@@ -100,5 +82,5 @@ def _expected(finding: Finding) -> str:
 
 
 def _others(finding: Finding) -> str:
-    rows = "\n".join(f"| `{name}` | {one_line(outcome)} |" for name, outcome in finding.others.items())
+    rows = "\n".join(f"| `{name}` | {cell(outcome)} |" for name, outcome in finding.others.items())
     return f"The same input on the other paths:\n\n| path | outcome |\n| --- | --- |\n{rows}"

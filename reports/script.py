@@ -13,7 +13,9 @@ from typing import Final
 
 from reports.finding import Finding
 from reports.script_calls import CALLS, quantize_call
+from reports.script_quantize import quantize_check
 from reports.script_reference import value_check
+from reports.text import one_line
 from strategies.case import Fill, Layout
 
 HANG_TIMEOUT: Final = 30
@@ -39,7 +41,7 @@ def write_script(finding: Finding) -> str:
     if dies:
         parts += [_in_child(finding, _inputs(finding, device))]
     else:
-        parts += [_inputs(finding, device), _CHECKS[finding.symptom](finding)]
+        parts += [_inputs(finding, device), _check(finding)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -47,7 +49,7 @@ def _docstring(finding: Finding) -> str:
     system = finding.system
     where = system.get("gpu") or system.get("cpu", "")
     sentence = f"{finding.surface}: {finding.symptom}{f' ({finding.how})' if finding.how else ''}"
-    text = f"{sentence}. Seen with bitsandbytes {system['bitsandbytes']}, torch {system['torch']} on {where}."
+    text = one_line(f"{sentence}. Seen with bitsandbytes {system['bitsandbytes']}, torch {system['torch']} on {where}.")
     lines = [*textwrap.wrap(text, 100), "", "Exit status: 1 while the defect is there, 0 once it is gone."]
     body = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
     return f'"""{body}\n"""'
@@ -96,8 +98,6 @@ def _inputs(finding: Finding, device: str) -> str:
     lines = [f"weight = {weight}.to({_dtype(case.weight.dtype.value)}).to({device!r})  # {orientation}"]
     if finding.path not in _WEIGHT_ONLY:
         lines += _activation_and_bias(finding, device)
-    if finding.path != "quantize_4bit":
-        lines.append(f"packed, state = {quantize_call(case)}")
     return "\n".join(lines)
 
 
@@ -119,46 +119,40 @@ def _dtype(name: str) -> str:
 
 
 def _call(finding: Finding) -> list[str]:
-    return CALLS[finding.path](finding.case)
+    """Quantization and the call that is wrong."""
+    quantize = [] if finding.path == "quantize_4bit" else [f"packed, state = {quantize_call(finding.case)}"]
+    return [*quantize, *CALLS[finding.path](finding.case)]
 
 
-def _guarded(finding: Finding, on_error: int) -> list[str]:
-    """The call, and an exit with `on_error` if it raises."""
+def _guarded(finding: Finding, on_error: int | None = None) -> list[str]:
+    """The call, and an exit with `on_error` if it raises: by default 0, mended, where an exception is allowed."""
+    status = (1 if finding.ruling == "valid" else 0) if on_error is None else on_error
     return [
         "try:",
         *(f"    {line}" for line in _call(finding)),
         "except Exception as error:",
         '    print(f"got:      {type(error).__name__}: {error}")',
-        f"    sys.exit({on_error})",
+        f"    sys.exit({status})",
     ]
+
+
+def _check(finding: Finding) -> str:
+    if finding.path == "quantize_4bit" and finding.symptom in {"wrong shape", "wrong dtype", "wrong value"}:
+        return quantize_check(finding, _guarded(finding))
+    return _CHECKS[finding.symptom](finding)
 
 
 def _check_shape(finding: Finding) -> str:
     case = finding.case
-    if finding.path == "quantize_4bit":
-        return _check_packed(finding)
     expected = case.output_shape
     if finding.path == "dequantize_4bit":
         expected = case.weight.stored_shape if case.packed.value == "returned" else case.weight.stored_shape[::-1]
     return "\n".join(
         [
             f'print("expected: shape {expected}")',
-            *_guarded(finding, 1 if finding.ruling == "valid" else 0),
+            *_guarded(finding),
             'print(f"got:      shape {tuple(result.shape)}")',
             f"sys.exit(tuple(result.shape) != {expected})",
-        ]
-    )
-
-
-def _check_packed(finding: Finding) -> str:
-    needed = (finding.case.weight.elements + 1) // 2
-    return "\n".join(
-        [
-            f'print("expected: a packed weight of at least {needed} bytes, two elements a byte")',
-            *_guarded(finding, 1 if finding.ruling == "valid" else 0),
-            "held = packed.numel() * packed.element_size()",
-            'print(f"got:      {held} bytes")',
-            f"sys.exit(held < {needed})",
         ]
     )
 
@@ -167,7 +161,7 @@ def _check_dtype(finding: Finding) -> str:
     return "\n".join(
         [
             f'print("expected: {finding.expected}")',
-            *_guarded(finding, 1 if finding.ruling == "valid" else 0),
+            *_guarded(finding),
             'print(f"got:      {result.dtype}")',
             f"sys.exit(str(result.dtype) != {finding.expected!r})",
         ]
@@ -226,7 +220,7 @@ _IN_CHILD: Final = frozenset({"process died", "hang", "context lost"})
 _CHECKS: Final[dict[str, Callable[[Finding], str]]] = {
     "wrong shape": _check_shape,
     "wrong dtype": _check_dtype,
-    "wrong value": lambda finding: value_check(finding, _call(finding)),
+    "wrong value": lambda finding: value_check(finding, _guarded(finding)),
     "unexpected exception": _check_exception,
     "missing error": _check_missing_error,
 }

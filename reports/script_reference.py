@@ -26,27 +26,12 @@ def value_check(finding: Finding, call: list[str]) -> str:
     """Lines that make the call, compute the expected numbers in float64 and exit with 1 if one is out of bounds.
 
     Raises:
-        ValueError: the finding carries no error model, as one about the 8-bit map does.
+        ValueError: the finding carries no error model.
     """
-    if finding.path == "quantize_4bit":
-        return _map_check(call)
     if finding.model is None:
         raise ValueError(f"{finding.signature}: wrong values without an error model")
     expected = _expected_weight(finding.case) if finding.path == "dequantize_4bit" else _expected_product(finding)
     return "\n".join([*call, "", *_decode(finding.case), "", *expected, "", *_compare(finding)])
-
-
-def _map_check(call: list[str]) -> str:
-    return "\n".join(
-        [
-            *call,
-            "expected = F.create_dynamic_map().double()",
-            "wrong = (state.state2.code.cpu().double() - expected).abs()[1:] > 2e-6",
-            'print("expected: the 8-bit dynamic map")',
-            'print(f"got:      {int(wrong.sum())} other entries")',
-            "sys.exit(bool(wrong.any()))",
-        ]
-    )
 
 
 def _decode(case: Case) -> list[str]:

@@ -4,8 +4,8 @@ u is the unit roundoff of the 16-bit dtype, v that of float32, eta the underflow
 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). The arithmetic of each arm was read in
 upstream's `csrc/gemm_4bit_simt.cu`, `csrc/gemm_4bit_sm80.cu` and `csrc/kernels.cu`.
 
-These bounds hold for any order of summation and for every input in range; they never flag a correct kernel. What lies
-beyond is definitely wrong.
+The SIMT bound holds for the order in which that kernel's lanes add, the others for any order, and all for every input in
+range: they never flag a correct kernel. What lies beyond is definitely wrong.
 """
 
 from __future__ import annotations
@@ -155,8 +155,10 @@ def interval(product: Product, model: ErrorModel, dtype: torch.dtype) -> Interva
     # The reference itself: a float64 sum of exact products.
     error = error * (1 + 2.0**-40) + product.terms * 2.0**-53 * product.magnitude
     magnitude = product.magnitude.amax() if product.magnitude.numel() else product.magnitude.sum()
-    # A partial sum is at most sum|x||w|; where even that cannot overflow, with room for every rounding, nothing can.
-    finite = torch.full_like(value, bool(magnitude * 1.01 < OVERFLOW[dtype]), dtype=torch.bool)
+    # A partial sum is at most sum|x||w|; where neither that nor a scale that is rounded to the dtype can overflow, with
+    # one per cent of room for roundings (4u is 0.2 % in float16; the other dtypes are nowhere near their limits), nothing can.
+    in_range = bool(magnitude * 1.01 < OVERFLOW[dtype]) and product.largest_scale * 1.01 < OVERFLOW[dtype]
+    finite = torch.full_like(value, in_range, dtype=torch.bool)
     return Interval(value, error, round_down(value - error, dtype), round_up(value + error, dtype), finite)
 
 

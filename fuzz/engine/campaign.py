@@ -61,8 +61,8 @@ class Listener(Protocol):
     def came_late(self, observation: Observation) -> None:
         """A failure was seen when no time was left to reduce and confirm it."""
 
-    def seconds_to_finish(self, more: int = 0) -> float:
-        """Seconds that the listener needs at the end for the candidates it works on, and `more` of them."""
+    def seconds_to_finish(self, more: Observation | None = None) -> float:
+        """Seconds that the listener needs at the end for the candidates it works on, and for one `more`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class Campaign:
     def _reduce_fresh(self) -> None:
         while self._fresh:
             observation = self._fresh.pop(0)
-            if self._budget.left < self._listener.seconds_to_finish(more=1):
+            if self._budget.left < self._listener.seconds_to_finish(observation):
                 self._listener.came_late(observation)
                 continue
             reduction = self._reduce(observation)
@@ -189,7 +189,7 @@ class Campaign:
 
     def _reduce(self, observation: Observation) -> Reduction:
         key = observation.key
-        spare = self._budget.left - self._listener.seconds_to_finish(more=1)
+        spare = self._budget.left - self._listener.seconds_to_finish(observation)
         limit = min(REDUCE_LIMIT, max(spare * REDUCE_SHARE, REDUCE_LEAST))
         deadline = time.monotonic() + limit
         watchdog = self._executor.watchdog

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from fuzz.engine.verdict import FailureKey, Symptom
 from fuzz.engine.verify import ATTEMPTS, Verification, run_script, verify
 from reports.finding import Finding
 from reports.run import RunDirectory
-from reports.script import write_script
+from reports.script import HANG_TIMEOUT, write_script
 from strategies import fields
 
 AT_ONCE: Final = max(1, min(4, (os.cpu_count() or 1) // 2))
@@ -55,18 +54,31 @@ class Confirmation:
         self._site, self._directory, self._known = site, directory, known
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
         self._futures: list[Future[Finding]] = []
+        self._costs: list[float] = []
         self._slowest = 0.0
 
     def add(self, candidate: Candidate) -> None:
         """Begin to confirm a candidate."""
+        self._costs.append(self._cost(candidate.observation))
         self._futures.append(self._pool.submit(self._confirm, candidate))
 
-    def seconds_to_finish(self, more: int = 0) -> float:
+    def seconds_to_finish(self, more: Observation | None = None) -> float:
         """Seconds that the candidates which are not confirmed yet, and `more`, will take, from what processes cost here."""
-        waiting = sum(not future.done() for future in self._futures) + more
-        one = self._site.start_seconds * SCRIPT_STARTS + self._site.fork_seconds * (ATTEMPTS + 1)
-        one = max(one, self._slowest)  # the machine may be busier than it was at the start
-        return CLOSING + math.ceil(waiting / AT_ONCE) * one
+        costs = [cost for future, cost in zip(self._futures, self._costs, strict=True) if not future.done()]
+        costs += [] if more is None else [self._cost(more)]
+        # The last one to start may be the longest.
+        return CLOSING + sum(costs) / AT_ONCE + max(costs, default=0.0) * (1 - 1 / AT_ONCE)
+
+    def _cost(self, observation: Observation) -> float:
+        site = self._site
+        # The machine may have become busier than it was at the start.
+        cost = max(site.start_seconds * SCRIPT_STARTS + site.fork_seconds * (ATTEMPTS + 1), self._slowest)
+        if observation.key.symptom is not Symptom.HANG:
+            return cost
+        return cost + HANG_TIMEOUT + ATTEMPTS * self._watchdog(observation.key)
+
+    def _watchdog(self, key: FailureKey) -> float:
+        return min(self._site.watchdog, 2 * HANG_WATCHDOG) if key.symptom is Symptom.HANG else self._site.watchdog
 
     @property
     def confirmed(self) -> int:
@@ -106,7 +118,8 @@ class Confirmation:
         try:
             return self._confirm_now(candidate)
         finally:
-            self._slowest = max(self._slowest, time.monotonic() - began)
+            if candidate.observation.key.symptom is not Symptom.HANG:
+                self._slowest = max(self._slowest, time.monotonic() - began)
 
     def _confirm_now(self, candidate: Candidate) -> Finding:
         observation, reduction, verification = self._verify(candidate)
@@ -121,14 +134,12 @@ class Confirmation:
 
     def _verify(self, candidate: Candidate) -> tuple[Observation, Reduction, Verification]:
         key = candidate.observation.key
-        hangs = key.symptom is Symptom.HANG
-        watchdog = min(self._site.watchdog, 2 * HANG_WATCHDOG) if hangs else self._site.watchdog
         device = self._site.system["device"]
         tries = [(candidate.observation, candidate.reduction)]
         # What was seen first may have been the work of an earlier Case in the same process. The others are not reduced.
         tries += [(spare, Reduction(spare.case, 0, finished=False)) for spare in list(candidate.spares)]
         for observation, reduction in tries:
-            verification = verify(reduction.case, key, device, watchdog)
+            verification = verify(reduction.case, key, device, self._watchdog(key))
             if verification.reproduced:
                 return observation, reduction, verification
         return candidate.observation, candidate.reduction, Verification(0, ATTEMPTS, None, {})

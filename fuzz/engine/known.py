@@ -58,7 +58,9 @@ def load(path: Path) -> tuple[KnownIssue, ...]:
     return tuple(_row(path, number, row) for number, row in enumerate(rows, start=1))
 
 
-def _row(path: Path, number: int, row: dict[str, object]) -> KnownIssue:
+def _row(path: Path, number: int, row: object) -> KnownIssue:
+    if not isinstance(row, dict):
+        raise KnownIssuesError(f"{path}: issue {number} is not a table; rows are [[issue]]")
     if unknown := sorted(set(row) - set(_KEYS)):
         raise KnownIssuesError(f"{path}: issue {number} has an unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
     values: list[str] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class _Reducer:
                 self._first_of(name, _duller(name, fields.get(self.best, name)))
             self._first_of("activation.leading", _simpler_leading(self.best.activation.leading))
             for name in fields.DIMENSIONS:
-                self._shrink_integer(name)
+                self._shrink_dimension(name)
             self._shrink_rows()
             self._first_of("seed", iter(range(min(self.best.seed, 3))))
             if self.best == before:
@@ -112,23 +113,30 @@ class _Reducer:
     def _first_of(self, name: str, values: Iterator[Any]) -> None:
         any(self._try_field(name, value) for value in values)
 
-    def _shrink_integer(self, name: str) -> None:
-        """Probe powers of two from below, then subtract powers of two from what still fails."""
-        size = fields.get(self.best, name)
-        any(self._try_field(name, 2**power) for power in range((size - 1).bit_length()))
-        step = 2 ** fields.get(self.best, name).bit_length()
-        while step:
-            size = fields.get(self.best, name)
-            if size <= step or not self._try_field(name, size - step):
-                step //= 2
+    def _shrink_dimension(self, name: str) -> None:
+        _shrink(fields.get(self.best, name), lambda size: self._try_field(name, size))
 
     def _shrink_rows(self) -> None:
-        leading = self.best.activation.leading
-        for place in range(len(leading)):
-            for size in _smaller_sizes(leading[place]):
-                shape = self.best.activation.leading
-                if len(shape) == len(leading) and self._try_field("activation.leading", (*shape[:place], size, *shape[place + 1 :])):
-                    break
+        for place, size in enumerate(self.best.activation.leading):
+            _shrink(size, functools.partial(self._try_rows, place))
+
+    def _try_rows(self, place: int, size: int) -> bool:
+        shape = self.best.activation.leading
+        return self._try_field("activation.leading", (*shape[:place], size, *shape[place + 1 :]))
+
+
+def _shrink(size: int, attempt: Callable[[int], bool]) -> None:
+    """Make an integer small: probe powers of two from below, then subtract powers of two from what still fails."""
+    for power in range((size - 1).bit_length()):
+        if attempt(2**power):
+            size = 2**power
+            break
+    step = 2 ** size.bit_length()
+    while step:
+        if size > step and attempt(size - step):
+            size -= step
+        else:
+            step //= 2
 
 
 def _duller(name: str, value: Any) -> Iterator[Any]:
@@ -144,10 +152,3 @@ def _simpler_leading(leading: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     for candidate in candidates:
         if (len(candidate), math.prod(candidate)) < (len(leading), math.prod(leading)):
             yield candidate
-
-
-def _smaller_sizes(size: int) -> Iterator[int]:
-    """Ascending: all small sizes, powers of two with their neighbours, then the ones just below."""
-    landmarks = {near for power in range(3, 17) for near in (2**power - 1, 2**power, 2**power + 1)}
-    close = {size - step for step in (1, 2, 3, 4, 8, 16, 32)}
-    yield from sorted(value for value in set(range(1, 9)) | landmarks | close if 1 <= value < size)

@@ -43,6 +43,7 @@ class Product:
 
     All float64: `value`, `magnitude` (sum|x||w| including the error of the scales) and `code_magnitude` (sum|x||c|)
     of shape (*leading, out_features), `activation_magnitude` (sum|x|) of shape (*leading, 1). `bias` is exact.
+    `largest_scale` is the largest of the scales, which some kernels round to the activation's dtype.
     `scale_error` is sum|x||c| times the bound on the error of the scales.
     """
 
@@ -53,6 +54,7 @@ class Product:
     scale_error: torch.Tensor
     bias: torch.Tensor | None
     terms: int
+    largest_scale: float = 0.0
 
 
 def packed_bytes(packed: torch.Tensor) -> torch.Tensor:
@@ -119,4 +121,5 @@ def multiply(activation: torch.Tensor, weight: DecodedWeight, bias: torch.Tensor
         scale_error=scale_error,
         bias=None if bias is None else bias.detach().double(),
         terms=x.shape[-1],
+        largest_scale=float(weight.scale.abs().max()) if weight.scale.numel() else 0.0,
     )

@@ -167,8 +167,8 @@ class Session:
         reason = "seen too late to be reduced and confirmed; a larger budget gives it time"
         self._unconfirmed.append({"signature": name, "slug": "", "reason": reason})
 
-    def seconds_to_finish(self, more: int = 0) -> float:
-        """Seconds to keep at the end for confirmations that are under way, and `more`."""
+    def seconds_to_finish(self, more: Observation | None = None) -> float:
+        """Seconds to keep at the end for confirmations that are under way, and for one `more`."""
         return self._running()[1].seconds_to_finish(more)
 
     def _running(self) -> tuple[Campaign, Confirmation]:

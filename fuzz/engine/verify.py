@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ ATTEMPTS: Final = 3
 """Fresh processes that must all show the failure."""
 
 SCRIPT_TIMEOUT: Final = 120.0
-"""Seconds for a script: a cold start of torch and bitsandbytes, and its own limit of 60 s for a hang."""
+"""Seconds for a script: a cold start of torch and bitsandbytes, and its own limit for a hang."""
 
 OUTPUT_LENGTH: Final = 4000
 
@@ -85,11 +84,10 @@ OTHER_PATHS: Final = (
 
 def run_script(path: Path) -> ScriptRun:
     """Run `repro.py` alone in a fresh process, with the environment of this one."""
-    # The absolute path keeps the folder of the script, not the project, first on the script's module path.
     command = [sys.executable, str(path.resolve())]
     try:
         done = subprocess.run(  # noqa: S603 - a script that this program wrote
-            command, capture_output=True, text=True, errors="replace", timeout=SCRIPT_TIMEOUT, check=False, cwd=path.parent, env=os.environ
+            command, capture_output=True, text=True, errors="replace", timeout=SCRIPT_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
         output = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else ""

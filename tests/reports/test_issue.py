@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reports.finding import ScriptRun
-from reports.issue import block, code, one_line, title, write_issue
+from reports.issue import title, write_issue
 from reports.script import write_script
+from reports.text import block, code, one_line
 from strategies.case import Activation, Case, Layout, Weight
 from tests.reports.helpers import SYSTEM, finding
 from tests.reports.markdown import cells, code_spans, lines_of, parse

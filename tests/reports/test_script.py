@@ -32,7 +32,7 @@ from fuzz.engine.library import inspect_library
 from fuzz.engine.reference import decode, multiply
 from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, build
 from fuzz.engine.verdict import Symptom
-from reports.script import write_script
+from reports.script import HANG_TIMEOUT, write_script
 from reports.script_calls import CALLS
 from strategies import fields
 from strategies.case import Activation, Case, Execution, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
@@ -382,7 +382,7 @@ def test_a_call_that_does_not_come_back_is_the_defect(monkeypatch: pytest.Monkey
     monkeypatch.setattr(subprocess, "run", run)
     status, output, _ = execute(write_script(finding("matmul_4bit", "hang")))
     assert status == 1
-    assert "no answer within 60 seconds" in output
+    assert f"no answer within {HANG_TIMEOUT} seconds" in output
 
 
 @pytest.mark.parametrize("path", RUNNABLE)
