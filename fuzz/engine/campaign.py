@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -136,13 +136,6 @@ class Campaign:
         self._executor.drain()
         self._reduce_fresh()
         self.progress.stop_reason = "time"
-
-    def replay(self, cases: Iterable[Case]) -> None:
-        """Run the given Cases as if they had been drawn."""
-        for case in cases:
-            self._executor.submit(case, self._collector(case))
-        self._executor.drain()
-        self._reduce_fresh()
 
     def _visit(self, case: Case, until: float) -> bool:
         self._executor.submit(case, self._collector(case), skip=self._resting())

@@ -6,7 +6,7 @@ The pytest plugin and the commands drive it; it knows neither.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -103,10 +103,6 @@ class Session:
         """
         until = self.budget.elapsed + max(self.budget.left, 0.0) * share
         self._running()[0].explore(strategy, self.options.seed, until)
-
-    def replay(self, cases: Iterable[Case]) -> None:
-        """Run given Cases as if they had been drawn."""
-        self._running()[0].replay(cases)
 
     def finish(self, stop_reason: str | None = None) -> list[Finding]:
         """Wait for the confirmations, write the run, and end the children. Returns the verified findings."""
