@@ -8,7 +8,7 @@ from .commands import FuzzRun, fuzz
 from .expected import NAMES
 
 PLANTED_BUDGET = 100.0
-"""Seconds in which two slow cores find, reduce and confirm six faults; the script of the hang alone takes 60."""
+"""Seconds in which two slow cores find, reduce and confirm six faults; the script of the hang alone takes 30."""
 
 WATCHDOG = 2.0
 """Seconds of silence that count as a hang. Every path of the stand-in takes milliseconds."""
