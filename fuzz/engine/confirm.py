@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import os
 import time
 from collections.abc import Callable
@@ -23,8 +24,9 @@ from strategies import fields
 AT_ONCE: Final = max(1, min(4, (os.cpu_count() or 1) // 2))
 """Candidates that are confirmed side by side; each is a few starts of torch, which keep a core busy that the search needs."""
 
-SCRIPT_STARTS: Final = 1.5
-"""A script's duration in cold starts: its own, and the second process of those that may die."""
+FEW_CORES: Final = 4
+SCRIPT_STARTS: Final = 2.0 if (os.cpu_count() or 1) < FEW_CORES else 1.5
+"""A script's duration in cold starts: its own, the second process of those that may die, and on few cores the search beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +56,21 @@ class Confirmation:
         self._site, self._directory, self._known = site, directory, known
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
         self._futures: list[Future[Finding]] = []
-        self._costs: list[float] = []
+        self._observations: list[Observation] = []
         self._slowest = 0.0
 
     def add(self, candidate: Candidate) -> None:
         """Begin to confirm a candidate."""
-        self._costs.append(self._cost(candidate.observation))
+        self._observations.append(candidate.observation)
         self._futures.append(self._pool.submit(self._confirm, candidate))
 
     def seconds_to_finish(self, more: Observation | None = None) -> float:
         """Seconds that the candidates which are not confirmed yet, and `more`, will take, from what processes cost here."""
-        costs = [cost for future, cost in zip(self._futures, self._costs, strict=True) if not future.done()]
-        costs += [] if more is None else [self._cost(more)]
-        # The last one to start may be the longest.
-        return CLOSING + sum(costs) / AT_ONCE + max(costs, default=0.0) * (1 - 1 / AT_ONCE)
+        waiting = [observation for future, observation in zip(self._futures, self._observations, strict=True) if not future.done()]
+        busy = [0.0] * AT_ONCE  # the pool takes them in order, each as soon as a thread is free
+        for observation in [*waiting, *([] if more is None else [more])]:
+            heapq.heapreplace(busy, busy[0] + self._cost(observation))
+        return CLOSING + max(busy)
 
     def _cost(self, observation: Observation) -> float:
         site = self._site
