@@ -119,7 +119,7 @@ class Campaign:
 
     def __init__(self, executor: Executor, budget: Budget, listener: Listener) -> None:
         self._executor, self._budget, self._listener = executor, budget, listener
-        self._fresh: list[Observation] = []
+        self._waiting: list[Observation] = []
         self._tries: Counter[FailureKey] = Counter()
         self._spares: defaultdict[FailureKey, list[Observation]] = defaultdict(list)
         self.progress = Progress()
@@ -134,14 +134,17 @@ class Campaign:
         """
         explore(strategy, seed, lambda case: self._visit(case, until))
         self._executor.drain()
-        self._reduce_fresh()
+        self._reduce_waiting()
+        for observation in self._waiting:
+            self._listener.came_late(observation)
+        self._waiting.clear()
         self.progress.stop_reason = "time"
 
     def _visit(self, case: Case, until: float) -> bool:
         self._executor.submit(case, self._collector(case), skip=self._resting())
-        if self._fresh:
+        if any(self._has_time_for(observation) for observation in self._waiting):
             self._executor.drain()
-            self._reduce_fresh()
+            self._reduce_waiting()
         return self._budget.elapsed < until and self._budget.left > CLOSING
 
     def _resting(self) -> list[str]:
@@ -167,14 +170,18 @@ class Campaign:
         if seen:
             self._spares[observation.key].append(observation)
             return
-        self._fresh.append(observation)
+        self._waiting.append(observation)
         self._listener.observed(observation)
 
-    def _reduce_fresh(self) -> None:
-        while self._fresh:
-            observation = self._fresh.pop(0)
-            if self._budget.left < self._listener.seconds_to_finish(observation):
-                self._listener.came_late(observation)
+    def _has_time_for(self, observation: Observation) -> bool:
+        return self._budget.left >= self._listener.seconds_to_finish(observation)
+
+    def _reduce_waiting(self) -> None:
+        """Reduce what there is time for; the rest waits until confirmations have made room, or comes too late."""
+        waiting, self._waiting = self._waiting, []
+        for observation in waiting:
+            if not self._has_time_for(observation):
+                self._waiting.append(observation)
                 continue
             reduction = self._reduce(observation)
             self.progress.candidates += 1

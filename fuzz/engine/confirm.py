@@ -57,20 +57,26 @@ class Confirmation:
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
         self._futures: list[Future[Finding]] = []
         self._observations: list[Observation] = []
+        self._began: list[float | None] = []
         self._slowest = 0.0
 
     def add(self, candidate: Candidate) -> None:
         """Begin to confirm a candidate."""
         self._observations.append(candidate.observation)
-        self._futures.append(self._pool.submit(self._confirm, candidate))
+        self._began.append(None)
+        self._futures.append(self._pool.submit(self._confirm, candidate, len(self._futures)))
 
     def seconds_to_finish(self, more: Observation | None = None) -> float:
         """Seconds that the candidates which are not confirmed yet, and `more`, will take, from what processes cost here."""
-        waiting = [observation for future, observation in zip(self._futures, self._observations, strict=True) if not future.done()]
+        costs = [self._cost_left(number) for number, future in enumerate(self._futures) if not future.done()]
         busy = [0.0] * AT_ONCE  # the pool takes them in order, each as soon as a thread is free
-        for observation in [*waiting, *([] if more is None else [more])]:
-            heapq.heapreplace(busy, busy[0] + self._cost(observation))
+        for cost in [*costs, *([] if more is None else [self._cost(more)])]:
+            heapq.heapreplace(busy, busy[0] + cost)
         return CLOSING + max(busy)
+
+    def _cost_left(self, number: int) -> float:
+        began, cost = self._began[number], self._cost(self._observations[number])
+        return cost if began is None else max(cost - (time.monotonic() - began), 0.0)
 
     def _cost(self, observation: Observation) -> float:
         site = self._site
@@ -116,8 +122,8 @@ class Confirmation:
             self._directory.write_finding(finding, write_script(finding))
         return finding
 
-    def _confirm(self, candidate: Candidate) -> Finding:
-        began = time.monotonic()
+    def _confirm(self, candidate: Candidate, number: int) -> Finding:
+        began = self._began[number] = time.monotonic()
         try:
             return self._confirm_now(candidate)
         finally:
