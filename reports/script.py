@@ -16,15 +16,13 @@ from reports.script_calls import CALLS, quantize_call
 from reports.script_quantize import quantize_check
 from reports.script_reference import value_check
 from reports.text import one_line
-from strategies.case import Fill, Layout
+from strategies.case import Fill, Layout, Stream
 
 HANG_TIMEOUT: Final = 30
 """Seconds after which a script calls a hang a hang; the call takes milliseconds, a cold start about ten seconds."""
 
 _WEIGHT_ONLY: Final = frozenset({"quantize_4bit", "dequantize_4bit"})
 """Paths that end before an activation comes in."""
-
-_ACTIVATION_STREAM, _BIAS_STREAM, _STREAMS = 1, 2, 3
 
 
 def write_script(finding: Finding) -> str:
@@ -90,8 +88,8 @@ def _fill(fill: Fill, shape: tuple[int, ...], seed: int) -> str:
 def _inputs(finding: Finding, device: str) -> str:
     """The lines that build weight, packed weight, activation and bias."""
     case = finding.case
-    seed = _STREAMS * case.seed
-    weight = _fill(case.weight.fill, (case.weight.out_features, case.weight.in_features), seed)
+    shape = (case.weight.out_features, case.weight.in_features)
+    weight = _fill(case.weight.fill, shape, case.seed_of(Stream.WEIGHT))
     orientation = "[out_features, in_features]"
     if case.weight.layout is Layout.IN_OUT:
         weight, orientation = f"{weight}.t().contiguous()", "[in_features, out_features]"
@@ -103,11 +101,11 @@ def _inputs(finding: Finding, device: str) -> str:
 
 def _activation_and_bias(finding: Finding, device: str) -> list[str]:
     case = finding.case
-    seed = _STREAMS * case.seed
-    x = _fill(case.activation.fill, (*case.activation.leading, case.weight.in_features), seed + _ACTIVATION_STREAM)
+    shape = (*case.activation.leading, case.weight.in_features)
+    x = _fill(case.activation.fill, shape, case.seed_of(Stream.ACTIVATION))
     lines = [f"x = {x}.to({_dtype(case.activation_dtype.value)}).to({device!r})"]
     if case.bias:
-        bias = _fill(Fill.INTEGERS, (case.weight.out_features,), seed + _BIAS_STREAM)
+        bias = _fill(Fill.INTEGERS, (case.weight.out_features,), case.seed_of(Stream.BIAS))
         lines.append(f"bias = {bias}.to(x.dtype).to({device!r})")
     if case.execution.grad and finding.path in {"matmul_4bit", "linear4bit"}:
         lines.append("x.requires_grad_(True)")

@@ -88,6 +88,14 @@ class Fill(enum.Enum):
     CANCELLING = "cancelling"
 
 
+class Stream(enum.IntEnum):
+    """The random tensors of a Case. It has one seed, from which each stream takes its own."""
+
+    WEIGHT = 0
+    ACTIVATION = 1
+    BIAS = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weight:
     """The weight before quantization; logical shape (out_features, in_features)."""
@@ -185,6 +193,10 @@ class Case:
     def output_shape(self) -> tuple[int, ...]:
         """Shape of `x @ W.T`, as `torch.nn.functional.linear` documents it."""
         return (*self.activation.leading, self.weight.out_features)
+
+    def seed_of(self, stream: Stream) -> int:
+        """The seed of one tensor's fill, so that no two tensors of a Case are filled alike."""
+        return len(Stream) * self.seed + stream
 
     def to_json(self) -> dict[str, Any]:
         """The Case as JSON data, with `format_version`."""

@@ -43,6 +43,19 @@ class Site:
     fork_seconds: float
 
 
+@dataclass(slots=True)
+class _Job:
+    """A candidate in the pool; `began` is set when a thread takes it."""
+
+    candidate: Candidate
+    began: float | None = None
+    future: Future[Finding] | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.future is not None and self.future.done()
+
+
 class Confirmation:
     """A pool of threads that confirm candidates, each in processes of its own.
 
@@ -55,28 +68,26 @@ class Confirmation:
     def __init__(self, site: Site, directory: RunDirectory, known: tuple[KnownIssue, ...]) -> None:
         self._site, self._directory, self._known = site, directory, known
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
-        self._futures: list[Future[Finding]] = []
-        self._observations: list[Observation] = []
-        self._began: list[float | None] = []
+        self._jobs: list[_Job] = []
         self._slowest = 0.0
 
     def add(self, candidate: Candidate) -> None:
         """Begin to confirm a candidate."""
-        self._observations.append(candidate.observation)
-        self._began.append(None)
-        self._futures.append(self._pool.submit(self._confirm, candidate, len(self._futures)))
+        job = _Job(candidate)
+        job.future = self._pool.submit(self._confirm, job)
+        self._jobs.append(job)
 
     def seconds_to_finish(self, more: Observation | None = None) -> float:
         """Seconds that the candidates which are not confirmed yet, and `more`, will take, from what processes cost here."""
-        costs = [self._cost_left(number) for number, future in enumerate(self._futures) if not future.done()]
+        costs = [self._cost_left(job) for job in self._jobs if not job.done]
         busy = [0.0] * AT_ONCE  # the pool takes them in order, each as soon as a thread is free
         for cost in [*costs, *([] if more is None else [self._cost(more)])]:
             heapq.heapreplace(busy, busy[0] + cost)
         return CLOSING + max(busy)
 
-    def _cost_left(self, number: int) -> float:
-        began, cost = self._began[number], self._cost(self._observations[number])
-        return cost if began is None else max(cost - (time.monotonic() - began), 0.0)
+    def _cost_left(self, job: _Job) -> float:
+        cost = self._cost(job.candidate.observation)
+        return cost if job.began is None else max(cost - (time.monotonic() - job.began), 0.0)
 
     def _cost(self, observation: Observation) -> float:
         site = self._site
@@ -93,6 +104,10 @@ class Confirmation:
     def confirmed(self) -> int:
         """How many candidates have become verified findings so far."""
         return sum(finding.verified for finding in self._results())
+
+    @property
+    def _futures(self) -> list[Future[Finding]]:
+        return [job.future for job in self._jobs if job.future is not None]
 
     def _results(self) -> list[Finding]:
         return [future.result() for future in self._futures if future.done() and not future.cancelled() and not future.exception()]
@@ -122,12 +137,12 @@ class Confirmation:
             self._directory.write_finding(finding, write_script(finding))
         return finding
 
-    def _confirm(self, candidate: Candidate, number: int) -> Finding:
-        began = self._began[number] = time.monotonic()
+    def _confirm(self, job: _Job) -> Finding:
+        began = job.began = time.monotonic()
         try:
-            return self._confirm_now(candidate)
+            return self._confirm_now(job.candidate)
         finally:
-            if candidate.observation.key.symptom is not Symptom.HANG:
+            if job.candidate.observation.key.symptom is not Symptom.HANG:
                 self._slowest = max(self._slowest, time.monotonic() - began)
 
     def _confirm_now(self, candidate: Candidate) -> Finding:

@@ -145,13 +145,6 @@ class Executor:
         while self._queue:
             self._step()
 
-    def renew(self) -> None:
-        """Replace the child by a fresh process, so that nothing that happened before can matter."""
-        self.drain()
-        if self._child is not None:
-            self._child.close()
-        self._child = self._take_child()
-
     def _enqueue(self, case: Case, callback: Callback, only: Sequence[str] | None, skip: Sequence[str]) -> None:
         self.start()
         self._numbers += 1

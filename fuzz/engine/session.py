@@ -104,11 +104,9 @@ class Session:
         until = self.budget.elapsed + max(self.budget.left, 0.0) * share
         self._running()[0].explore(strategy, self.options.seed, until)
 
-    def finish(self, stop_reason: str | None = None) -> list[Finding]:
+    def finish(self) -> list[Finding]:
         """Wait for the confirmations, write the run, and end the children. Returns the verified findings."""
         campaign, confirmation = self._running()
-        if stop_reason:
-            campaign.progress.stop_reason = stop_reason
         try:
             findings = confirmation.finish(lambda key: campaign.progress.failures[key])
         finally:

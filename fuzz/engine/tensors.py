@@ -7,7 +7,7 @@ from typing import Final
 
 import torch
 
-from strategies.case import Case, Fill, FloatDType, Layout, StorageDType
+from strategies.case import Case, Fill, FloatDType, Layout, StorageDType, Stream
 from strategies.fills import FILLS
 
 FLOAT_DTYPES: Final[dict[FloatDType, torch.dtype]] = {
@@ -21,12 +21,6 @@ STORAGE_DTYPES: Final[dict[StorageDType, torch.dtype]] = {
     StorageDType.BFLOAT16: torch.bfloat16,
     StorageDType.FLOAT32: torch.float32,
 }
-
-WEIGHT_STREAM: Final = 0
-ACTIVATION_STREAM: Final = 1
-BIAS_STREAM: Final = 2
-STREAMS: Final = 3
-"""A Case has one seed; its tensors take `STREAMS * seed + stream`, so that no two of them are filled alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +38,15 @@ class Inputs:
 
 def build(case: Case) -> Inputs:
     """The input tensors of `case`."""
-    weight = _fill(case.weight.fill, (case.weight.out_features, case.weight.in_features), case, WEIGHT_STREAM)
+    weight = _fill(case.weight.fill, (case.weight.out_features, case.weight.in_features), case, Stream.WEIGHT)
     if case.weight.layout is Layout.IN_OUT:
         weight = weight.t().contiguous()
     dtype = FLOAT_DTYPES[case.activation_dtype]
     activation_shape = (*case.activation.leading, case.weight.in_features)
-    activation = _fill(case.activation.fill, activation_shape, case, ACTIVATION_STREAM)
-    bias = _fill(Fill.INTEGERS, (case.weight.out_features,), case, BIAS_STREAM).to(dtype) if case.bias else None
+    activation = _fill(case.activation.fill, activation_shape, case, Stream.ACTIVATION)
+    bias = _fill(Fill.INTEGERS, (case.weight.out_features,), case, Stream.BIAS).to(dtype) if case.bias else None
     return Inputs(weight.to(FLOAT_DTYPES[case.weight.dtype]), activation.to(dtype), bias)
 
 
-def _fill(fill: Fill, shape: tuple[int, ...], case: Case, stream: int) -> torch.Tensor:
-    return FILLS[fill](shape, STREAMS * case.seed + stream)
+def _fill(fill: Fill, shape: tuple[int, ...], case: Case, stream: Stream) -> torch.Tensor:
+    return FILLS[fill](shape, case.seed_of(stream))

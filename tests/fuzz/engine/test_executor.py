@@ -89,12 +89,6 @@ def test_a_hang_costs_the_watchdog_and_not_more(executor: Executor) -> None:
     assert 0.9 < time.monotonic() - began < 4.0
 
 
-def test_renew_gives_a_fresh_process(executor: Executor) -> None:
-    before = executor.run(case(Do.ANSWER)).verdicts[0].got
-    executor.renew()
-    assert executor.run(case(Do.ANSWER)).verdicts[0].got != before
-
-
 def test_a_mistake_of_the_harness_is_not_a_verdict(executor: Executor) -> None:
     with pytest.raises(HarnessError, match="our own mistake"):
         executor.run(case(Do.BREAK))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from fuzz.engine import verify
 from fuzz.engine.bounds import Arm
 from fuzz.engine.library import Library
 from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE
+from fuzz.engine.verify import OTHER_PATHS
 from reports.script_calls import CALLS
 from strategies.case import Activation, Case, Execution, FloatDType, Layout, PackedView, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
@@ -103,3 +105,9 @@ def test_the_dtype_that_weights_pass_through() -> None:
 def test_only_gemv_takes_no_bias_and_only_dequantize_yields_the_weight() -> None:
     assert {path.name for path in PATHS if not path.adds_bias} == {"gemv_4bit", "gemv_4bit_op", "gemv_4bit_out"}
     assert {path.name for path in PATHS if path.yields_weight} == {"dequantize_4bit"}
+
+
+def test_the_other_paths_of_a_finding_are_all_paths() -> None:
+    """`verify` names them again, because the parent must not import torch."""
+    assert set(OTHER_PATHS) == set(BY_NAME)
+    assert verify.QUANTIZE == QUANTIZE
