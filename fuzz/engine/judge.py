@@ -1,9 +1,4 @@
-"""Judges the result of a path: outcome, shape, dtype, then numbers against the reference.
-
-Paths are compared with the reference and not in pairs: two paths that both lie within their bounds of the reference
-cannot differ by more than the sum of the bounds, and one that does not is named, where a pair would leave open which
-of the two is wrong.
-"""
+"""Judges the outcome of a path: exception, shape and dtype. The numbers are judged in `judge_values`."""
 
 from __future__ import annotations
 
@@ -14,14 +9,13 @@ from typing import Final
 
 import torch
 
-from fuzz.engine.bounds import ROUNDOFF, UNDERFLOW, Interval, dequantize_model, error_model, interval
 from fuzz.engine.contract import Row
 from fuzz.engine.library import Library
 from fuzz.engine.paths import Path
-from fuzz.engine.reference import DecodedWeight, Product
 from fuzz.engine.tensors import FLOAT_DTYPES
-from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
-from strategies.case import Case, Layout, PackedView
+from fuzz.engine.verdict import Grade, PathVerdict, Ruling, Symptom
+from fuzz.oracle.rounding import ROUNDOFF, UNDERFLOW
+from strategies.case import Case, PackedView
 
 _CUDA_ERROR: Final = re.compile(r"CUDA error|CUBLAS_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)|cudaError", re.IGNORECASE)
 _NO_MEMORY: Final = re.compile(r"out of memory|CUBLAS_STATUS_ALLOC_FAILED|can't allocate memory", re.IGNORECASE)
@@ -36,6 +30,17 @@ class Finished:
     result: torch.Tensor | None
     error: Exception | None
 
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The result.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.result is None:
+            raise ValueError("a path that raised has no result")
+        return self.result
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -46,7 +51,9 @@ class Question:
     library: Library
     row: Row
 
-    def answer(self, symptom: Symptom | None = None, how: str = "", *, expected: str = "", got: str = "") -> PathVerdict:
+    def answer(
+        self, symptom: Symptom | None = None, how: str = "", *, expected: str = "", got: str = "", grade: Grade | None = None
+    ) -> PathVerdict:
         """A verdict on this question, without numbers."""
         return PathVerdict(
             path=self.path.name,
@@ -57,6 +64,7 @@ class Question:
             how=how,
             expected=expected,
             got=got,
+            grade=grade,
         )
 
 
@@ -70,25 +78,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or _NO_MEMORY.search(str(error)) is not None
 
 
-def judge(question: Question, finished: Finished, product: Product) -> PathVerdict:
-    """The verdict on what a path returned or raised.
-
-    Args:
-        question: the Case, its path and the row of the contract.
-        finished: the result or the exception.
-        product: the reference for the result, from `product_of_weight` where the path yields the weight.
+def judge_outcome(question: Question, finished: Finished) -> PathVerdict | None:
+    """The verdict on a path that raised, should have raised, or returned another shape or dtype; None if all that is right.
 
     Raises:
-        ValueError: the path has neither a result nor an exception, or the reference another shape than a right result.
+        ValueError: the path has neither a result nor an exception.
     """
     if finished.error is not None:
         return judge_error(question, finished.error)
-    if finished.result is None:
-        raise ValueError("a path that raised nothing has a result")
     if question.row.ruling is Ruling.INVALID:
-        got = f"a tensor of shape {tuple(finished.result.shape)}"
+        got = f"a tensor of shape {tuple(finished.tensor.shape)}"
         return question.answer(Symptom.MISSING_ERROR, expected="a Python exception that names the problem", got=got)
-    return judge_shape(question, finished.result, product) or judge_values(question, finished.result, product)
+    return judge_shape(question, finished.tensor)
 
 
 def judge_error(question: Question, error: Exception) -> PathVerdict:
@@ -128,7 +129,7 @@ def expected_dtype(question: Question) -> torch.dtype:
     return FLOAT_DTYPES[case.weight.dtype if question.path.yields_weight else case.activation_dtype]
 
 
-def judge_shape(question: Question, result: torch.Tensor, product: Product) -> PathVerdict | None:
+def judge_shape(question: Question, result: torch.Tensor) -> PathVerdict | None:
     """The verdict on a wrong shape or dtype; None if both are right."""
     shape, dtype = expected_shape(question), expected_dtype(question)
     if tuple(result.shape) != shape:
@@ -136,72 +137,24 @@ def judge_shape(question: Question, result: torch.Tensor, product: Product) -> P
         return question.answer(Symptom.WRONG_SHAPE, expected=f"shape {shape}", got=got)
     if result.dtype != dtype:
         return question.answer(Symptom.WRONG_DTYPE, str(result.dtype), expected=str(dtype), got=str(result.dtype))
-    if product.value.shape != result.shape:
-        raise ValueError(f"the reference has shape {tuple(product.value.shape)}, the result {tuple(result.shape)}")
     return None
 
 
-def judge_values(question: Question, result: torch.Tensor, product: Product) -> PathVerdict:
-    """The verdict on the numbers: every output must lie in its interval."""
-    case, path, library = question.case, question.path, question.library
-    dtype = expected_dtype(question)
-    arms = path.arms(case, library)
-    stored = FLOAT_DTYPES[path.stored(case, library)]
-    if path.yields_weight:
-        model = dequantize_model(dtype)
-    else:
-        model = error_model(arms, dtype, product.terms, stored, bias=product.bias is not None)
-    allowed = interval(product, model, dtype)
-    output = result.detach().cpu()
-    wrong = ~((output >= allowed.low) & (output <= allowed.high))
-    wrong &= allowed.finite | output.isfinite()
-    names = () if path.yields_weight else tuple(arm.value for arm in arms)
-    verdict = _compare(question, output, allowed, wrong)
-    return dataclasses.replace(verdict, arms=names, model=model)
+def place_of(flat: int, shape: torch.Size) -> tuple[int, ...]:
+    """The index of an element by its flat index."""
+    return tuple(int(part) for part in torch.unravel_index(torch.tensor(flat), shape))
 
 
-def _compare(question: Question, output: torch.Tensor, allowed: Interval, wrong: torch.Tensor) -> PathVerdict:
-    """The verdict on outputs of which `wrong` (bool, same shape) lie outside of their intervals."""
-    ratio = (output.double() - allowed.value).abs() / (allowed.error + _half_ulp(allowed.value, output.dtype))
-    ratio = torch.where(output.isfinite(), ratio, torch.where(wrong, float("inf"), 0.0))
-    worst = _finite(float(ratio.max()))
-    count = int(wrong.sum())
-    if not count:
-        return dataclasses.replace(question.answer(), error_over_bound=worst)
-    flat = int(torch.where(wrong, ratio, -1.0).argmax())
-    index = tuple(int(part) for part in torch.unravel_index(torch.tensor(flat), output.shape))
-    value, error = float(allowed.value.flatten()[flat]), float(allowed.error.flatten()[flat])
-    dtype = str(output.dtype).removeprefix("torch.")
-    answer = question.answer(
-        Symptom.WRONG_VALUE,
-        expected=f"{value:.9g} within {error:.3g} before rounding to {dtype}, at {index}",
-        got=f"{float(output.flatten()[flat]):.9g} at {index}; {count} of {output.numel()} outputs are wrong",
-    )
-    return dataclasses.replace(answer, error_over_bound=worst)
+def dtype_name(dtype: torch.dtype) -> str:
+    """A dtype as people write it, such as "float16"."""
+    return str(dtype).removeprefix("torch.")
 
 
-def _finite(ratio: float) -> float | None:
-    # JSON has no infinity; a ratio that is not finite says no more than the symptom does.
+def finite(ratio: float) -> float | None:
+    """The ratio, or None if it is infinite: JSON has no infinity, and it says no more than the symptom does."""
     return ratio if ratio < float("inf") else None
 
 
-def _half_ulp(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def half_ulp(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """What rounding `value` (float64) to `dtype` may change: u|value| and the underflow unit."""
     return ROUNDOFF[dtype] * value.abs() + UNDERFLOW[dtype]
-
-
-def product_of_weight(case: Case, weight: DecodedWeight) -> Product:
-    """The reference of a dequantized weight, each element a product of one term, in the view that the Case asks for."""
-    # Logical is [out, in]; the layout and the view transpose it once each.
-    transposed = (case.weight.layout is Layout.IN_OUT) != (case.packed is PackedView.TRANSPOSED)
-    parts = (weight.code, weight.scale, weight.scale_error)
-    code, scale, scale_error = (part.t() for part in parts) if transposed else parts
-    value, slack = code * scale, code.abs() * scale_error
-    return Product(
-        value=value,
-        magnitude=value.abs() + slack,
-        code_magnitude=code.abs(),
-        activation_magnitude=torch.ones(1, dtype=torch.float64),
-        scale_error=slack,
-        bias=None,
-        terms=1,
-    )

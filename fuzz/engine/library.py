@@ -16,6 +16,15 @@ _VALID_BLOCKSIZES: Final = re.compile(r"Valid values are ([\d, and]+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """What upstream's dispatch rules ask about a GPU: compute capability and number of multiprocessors."""
+
+    major: int
+    minor: int
+    multiprocessors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
     """What the loaded bitsandbytes can do, and where it runs.
 
@@ -24,6 +33,8 @@ class Library:
         out_variant: the op `gemv_4bit.out` has an implementation on this device.
         cpu_repack: `Linear4bit` repacks its weight for AVX512-BF16 on this CPU.
         documented_blocksizes: the list in the docstring of `functional.quantize_4bit`.
+        device_name: the GPU's name, or "cpu" and its vector unit: what a calibration is filed under.
+        gpu: properties of the GPU; None on a CPU.
     """
 
     version: str
@@ -32,6 +43,19 @@ class Library:
     out_variant: bool
     cpu_repack: bool
     documented_blocksizes: tuple[int, ...]
+    device_name: str = ""
+    gpu: Gpu | None = None
+
+    def chooses_fused(self, dtype: torch.dtype, rows: int, outputs: int, terms: int) -> bool | None:
+        """Whether the op `gemm_4bit` takes a fused kernel for a product, by the library's own rule; None if it hides it.
+
+        The rule is a private function of upstream's `backends/cuda/ops.py`. Asking it is better than a copy: which
+        kernel runs is no question of right or wrong, and each release tunes it.
+        """
+        from bitsandbytes.backends.cuda import ops  # noqa: PLC0415
+
+        rule = getattr(ops, "_gemm_4bit_use_custom_fn", None)
+        return None if rule is None else bool(rule(0, dtype, rows, outputs, terms))
 
     def to_json(self) -> dict[str, Any]:
         """The features as JSON data."""
@@ -58,7 +82,19 @@ def inspect_library(device: str) -> Library:
         out_variant=_has_out_variant(device),
         cpu_repack=device == "cpu" and has_avx512bf16 is not None and bool(has_avx512bf16()),
         documented_blocksizes=documented_blocksizes(functional.quantize_4bit.__doc__ or ""),
+        device_name=device_name(device),
+        gpu=_gpu() if device == "cuda" else None,
     )
+
+
+def device_name(device: str) -> str:
+    """The name that a calibration of this device is filed under: the GPU's, or "cpu" and torch's vector unit."""
+    return torch.cuda.get_device_name(0) if device == "cuda" else f"cpu {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _gpu() -> Gpu:
+    properties = torch.cuda.get_device_properties(0)
+    return Gpu(major=properties.major, minor=properties.minor, multiprocessors=properties.multi_processor_count)
 
 
 def documented_blocksizes(docstring: str) -> tuple[int, ...]:

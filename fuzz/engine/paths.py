@@ -12,10 +12,10 @@ from typing import Final
 
 import torch
 
-from fuzz.engine import calls, contract
-from fuzz.engine.bounds import Arm
+from fuzz.engine import calls, contract, dispatch
 from fuzz.engine.calls import Prepared
 from fuzz.engine.library import Library
+from fuzz.oracle.arms import Arm
 from strategies.case import Case, FloatDType, Layout, PackedView
 
 
@@ -68,23 +68,12 @@ def _always(case: Case, library: Library) -> bool:  # noqa: ARG001
     return True
 
 
-def _gemv_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
-    if library.device == "cuda":
-        return (Arm.SIMT,)
-    return (Arm.CPU_BF16,) if library.cpu_repack else (Arm.DENSE,)
-
-
-def _fused_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
-    return (Arm.SIMT, Arm.DENSE) if library.device == "cuda" else (Arm.DENSE,)
-
-
-def _linear_arms(case: Case, library: Library) -> tuple[Arm, ...]:
-    repacked = library.cpu_repack and not case.execution.grad
-    return (Arm.CPU_BF16,) if repacked else _fused_arms(case, library)
+def _dequantize_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
+    return (Arm.DEQUANTIZE,)
 
 
 def _dense_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
-    return (Arm.DENSE,)
+    return (Arm.LINEAR,)
 
 
 def _as_weight(case: Case, library: Library) -> FloatDType:  # noqa: ARG001
@@ -107,7 +96,7 @@ PATHS: Final[tuple[Path, ...]] = (
         surface="functional.dequantize_4bit",
         applies=_always,
         run=calls.dequantize,
-        arms=_dense_arms,
+        arms=_dequantize_arms,
         stored=_as_weight,
         yields_weight=True,
     ),
@@ -125,7 +114,7 @@ PATHS: Final[tuple[Path, ...]] = (
         surface="functional.matmul_4bit",
         applies=contract.matmul_accepts,
         run=calls.matmul,
-        arms=_fused_arms,
+        arms=dispatch.matmul_arms,
         stored=_matmul_stored,
     ),
     Path(
@@ -133,7 +122,7 @@ PATHS: Final[tuple[Path, ...]] = (
         surface="ops.gemm_4bit",
         applies=_gemm_applies,
         run=calls.gemm_op,
-        arms=_fused_arms,
+        arms=dispatch.gemm_arms,
         stored=_as_activation,
     ),
     Path(
@@ -141,7 +130,7 @@ PATHS: Final[tuple[Path, ...]] = (
         surface="nn.Linear4bit",
         applies=_as_linear,
         run=calls.linear4bit,
-        arms=_linear_arms,
+        arms=dispatch.linear_arms,
         stored=_matmul_stored,
     ),
     Path(
@@ -149,7 +138,7 @@ PATHS: Final[tuple[Path, ...]] = (
         surface="functional.gemv_4bit",
         applies=_one_row,
         run=calls.gemv,
-        arms=_gemv_arms,
+        arms=dispatch.gemv_arms,
         stored=_as_activation,
         adds_bias=False,
     ),
@@ -158,7 +147,7 @@ PATHS: Final[tuple[Path, ...]] = (
         surface="ops.gemv_4bit",
         applies=_one_row,
         run=calls.gemv_op,
-        arms=_gemv_arms,
+        arms=dispatch.gemv_arms,
         stored=_as_activation,
         requires="gemv_4bit",
         adds_bias=False,
@@ -168,7 +157,7 @@ PATHS: Final[tuple[Path, ...]] = (
         surface="ops.gemv_4bit",
         applies=_one_row_out,
         run=calls.gemv_out,
-        arms=_gemv_arms,
+        arms=dispatch.gemv_arms,
         stored=_as_activation,
         requires="gemv_4bit_op",
         adds_bias=False,

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Final
+from typing import Final
 
 import torch
 
 from fuzz.engine import contract, paths
-from fuzz.engine.bounds import Arm
 from fuzz.engine.calls import Prepared, prepare
-from fuzz.engine.codebooks import dynamic_map
-from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge, judge_error, product_of_weight
+from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
+from fuzz.engine.judge_quantize import judge_quantized
+from fuzz.engine.judge_values import judge_values
 from fuzz.engine.library import Library
-from fuzz.engine.reference import DecodedWeight, Product, decode, multiply
-from fuzz.engine.tensors import STORAGE_DTYPES, Inputs, build
+from fuzz.engine.references import References
+from fuzz.engine.tensors import Inputs, build
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+from fuzz.oracle.arms import Arm
 from strategies.case import Case
 
 Announce = Callable[[PathVerdict], None]
 """Called with a pending verdict before a path runs, so that the parent knows where a process died."""
 
 DEQUANTIZE: Final = "dequantize_4bit"
-
-_MAP_TOLERANCE: Final = 22 * 2.0**-24
-"""Upstream computes the 8-bit map with float32 linspace: two roundings at magnitude 1 (20 v relative to the smallest
-value 0.1), one of the midpoint, one of the product. Neighbours of the map differ by more than 10**-3."""
 
 
 def run_case(
@@ -49,10 +45,10 @@ def run_case(
     inputs = build(case)
     prepared, verdict = _quantize(case, inputs, library, announce)
     yield verdict
-    if prepared is None or verdict.symptom:
+    # Wrong numbers can still be decoded and multiplied: what comes after is judged by what is stored.
+    if prepared is None or verdict.symptom not in (None, Symptom.WRONG_VALUE):
         return
-    weight = decode(case, prepared.packed, prepared.state)
-    products = _Products(case, inputs, weight)
+    references = References(inputs, prepared)
     failed: dict[str, Symptom | None] = dict.fromkeys(skip)
     for path in _selected(case, library, only):
         if path.name in failed or _explained(path, case, library, failed):
@@ -60,7 +56,8 @@ def run_case(
             continue
         question = Question(case, path, library, contract.rule(case, path.surface, library))
         announce(question.answer())
-        verdict = judge(question, _run(path, prepared), products.of(path))
+        finished = _run(path, prepared)
+        verdict = judge_outcome(question, finished) or judge_values(question, finished.tensor, references)
         yield verdict
         if verdict.symptom:
             failed[path.name] = verdict.symptom
@@ -82,33 +79,14 @@ def _explained(path: paths.Path, case: Case, library: Library, failed: dict[str,
     if path.requires is not None:
         return path.requires in failed
     # A path that can only be dense multiplies by the numbers that `dequantize_4bit` returns.
-    dense = not path.yields_weight and path.arms(case, library) == (Arm.DENSE,)
+    dense = not path.yields_weight and path.arms(case, library) == (Arm.LINEAR,)
     return dense and failed.get(DEQUANTIZE) is Symptom.WRONG_VALUE
 
 
 def required_by(path: paths.Path, case: Case, library: Library) -> str | None:
     """The path that has to run before `path`, if there is one."""
-    dense = not path.yields_weight and path.arms(case, library) == (Arm.DENSE,)
+    dense = not path.yields_weight and path.arms(case, library) == (Arm.LINEAR,)
     return path.requires or (DEQUANTIZE if dense else None)
-
-
-class _Products:
-    """References of one Case, computed once each."""
-
-    def __init__(self, case: Case, inputs: Inputs, weight: DecodedWeight) -> None:
-        self._case, self._inputs, self._weight = case, inputs, weight
-        self._known: dict[tuple[bool, bool], Product] = {}
-
-    def of(self, path: paths.Path) -> Product:
-        """The reference for what `path` yields."""
-        key = (path.yields_weight, path.adds_bias)
-        if key not in self._known:
-            if path.yields_weight:
-                self._known[key] = product_of_weight(self._case, self._weight)
-            else:
-                bias = self._inputs.bias if path.adds_bias else None
-                self._known[key] = multiply(self._inputs.activation, self._weight, bias)
-        return self._known[key]
 
 
 def _run(path: paths.Path, prepared: Prepared) -> Finished:
@@ -149,38 +127,7 @@ def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce) 
     if row.ruling is Ruling.INVALID:
         got = f"a packed weight of shape {tuple(prepared.packed.shape)}"
         return None, question.answer(Symptom.MISSING_ERROR, expected="a Python exception that names the problem", got=got)
-    return prepared, _judge_packed(question, prepared)
-
-
-def _judge_packed(question: Question, prepared: Prepared) -> PathVerdict:
-    """Whether packed weight and statistics have room for every element. Their values are judged through the product."""
-    case, state = question.case, prepared.state
-    needed = math.ceil(case.weight.elements / 2)
-    blocks = math.ceil(case.weight.elements / case.quantization.blocksize)
-    storage = STORAGE_DTYPES[case.quantization.storage]
-    checks: list[tuple[Symptom, str, Any, Any]] = [
-        (Symptom.WRONG_DTYPE, "dtype of the packed weight", storage, prepared.packed.dtype),
-        (Symptom.WRONG_SHAPE, "blocks of statistics", blocks, state.absmax.numel()),
-        (Symptom.WRONG_SHAPE, "shape of the state", case.weight.stored_shape, tuple(state.shape)),
-    ]
-    held = prepared.packed.numel() * prepared.packed.element_size()
-    if held < needed:
-        expected, got = f"room for {case.weight.elements} elements: {needed} bytes", f"{held} bytes"
-        return question.answer(Symptom.WRONG_SHAPE, "packed weight too short", expected=expected, got=got)
-    for symptom, name, expected, got in checks:
-        if expected != got:
-            return question.answer(symptom, name, expected=f"{name}: {expected}", got=str(got))
-    if state.state2 is not None and not _is_dynamic_map(state.state2.code):
-        return question.answer(Symptom.WRONG_VALUE, "8-bit map", expected="the 8-bit dynamic map of arXiv 1511.04561", got="another table")
-    return question.answer()
-
-
-def _is_dynamic_map(code: torch.Tensor) -> bool:
-    ours = torch.tensor(dynamic_map(), dtype=torch.float64)
-    theirs = code.detach().cpu().double()
-    # The CPU quantizer replaces the lowest value by -1 ("can cause an error in the binary search", csrc/cpu_ops.cpp).
-    ours[0] = theirs[0] if float(theirs[0]) == -1.0 else ours[0]
-    return bool(((theirs - ours).abs() <= _MAP_TOLERANCE * ours.abs()).all())
+    return prepared, judge_quantized(question, prepared)
 
 
 def quiet() -> None:

@@ -7,6 +7,8 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
+from fuzz.oracle.model import ErrorModel
+
 
 class Symptom(enum.Enum):
     """How a path went wrong."""
@@ -19,6 +21,16 @@ class Symptom(enum.Enum):
     CONTEXT_LOST = "context lost"
     PROCESS_DIED = "process died"
     HANG = "hang"
+    RANGE_DIVERGENCE = "range divergence"  # a 16-bit intermediate left its range; the result would not have
+    BROKEN_RELATION = "broken relation"  # two results that must be equal, bit for bit, are not
+
+
+class Grade(enum.Enum):
+    """How sure it is that a number is wrong."""
+
+    DEFINITE = "definitely wrong"  # beyond what any rounding of this arithmetic can explain
+    DRIFT = "arithmetic drift"  # beyond the interval of the kernel's own roundings, as calibrated on this device
+    BITS = "other bits"  # not the bit pattern that this kernel's own order of sums gives, as calibrated
 
 
 class Ruling(enum.Enum):
@@ -30,37 +42,11 @@ class Ruling(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorModel:
-    """A bound on the error of one output, linear in what the reference computes beside it.
-
-    For an output `y = sum(x * w) + bias` with `w = c * s` (code times scale):
-
-        E = product * sum|x||w| + code * sum|x||c| + activation * sum|x| + constant
-
-    before the output is rounded. `late_rounding` and `late_underflow` are for roundings of the finished sum other
-    than the last one (a bias added to a rounded product): they add `late_rounding * (|y| + E) + late_underflow`.
-    All are dimensionless except `code` (units of s), `activation` (units of w) and `constant` (units of y).
-    """
-
-    product: float = 0.0
-    code: float = 0.0
-    activation: float = 0.0
-    constant: float = 0.0
-    late_rounding: float = 0.0
-    late_underflow: float = 0.0
-
-    def union(self, other: ErrorModel) -> ErrorModel:
-        """The smallest model that is no tighter than either: for an arm that is not known."""
-        pairs = ((getattr(self, item.name), getattr(other, item.name)) for item in dataclasses.fields(self))
-        return ErrorModel(**dict(zip((item.name for item in dataclasses.fields(self)), map(max, pairs), strict=True)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PathVerdict:
     """The judgement of one path. `symptom` None means that nothing is wrong.
 
     `how` tells apart what shares a symptom and is stable between runs: an exception's type, an exit status, a signal.
-    `expected` and `got` are for people and may contain measured values.
+    `expected` and `got` are for people and may contain measured values. `arms` are the kernels that may have run.
     """
 
     path: str
@@ -71,6 +57,7 @@ class PathVerdict:
     how: str = ""
     expected: str = ""
     got: str = ""
+    grade: Grade | None = None
     error_over_bound: float | None = None
     arms: tuple[str, ...] = ()
     model: ErrorModel | None = None
@@ -80,18 +67,20 @@ class PathVerdict:
         data = dataclasses.asdict(self)
         data["ruling"] = self.ruling.value
         data["symptom"] = self.symptom.value if self.symptom else None
+        data["grade"] = self.grade.value if self.grade else None
         data["arms"] = list(self.arms)
         return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> PathVerdict:
         """The verdict that `to_json` wrote."""
-        symptom, model = data["symptom"], data["model"]
+        symptom, grade, model = data["symptom"], data["grade"], data["model"]
         return cls(
             **{
                 **data,
                 "ruling": Ruling(data["ruling"]),
                 "symptom": Symptom(symptom) if symptom else None,
+                "grade": Grade(grade) if grade else None,
                 "arms": tuple(data["arms"]),
                 "model": ErrorModel(**model) if model else None,
             }

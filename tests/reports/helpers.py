@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fuzz.engine.bounds import Arm, dequantize_model, error_model
 from fuzz.engine.tensors import FLOAT_DTYPES
+from fuzz.oracle.bounds import Arm, dequantize_model, error_model
 from reports.finding import Finding, ScriptRun
 from strategies import fields
 from strategies.case import Activation, Case, Fill, FloatDType, Quantization, Weight
@@ -39,7 +39,7 @@ def model_for(case: Case, path: str) -> dict[str, float] | None:
         return dataclasses.asdict(dequantize_model(FLOAT_DTYPES[case.weight.dtype]))
     dtype, stored = FLOAT_DTYPES[case.activation_dtype], FLOAT_DTYPES[case.weight.dtype]
     bias = case.bias and not path.startswith("gemv")
-    return dataclasses.asdict(error_model((Arm.DENSE,), dtype, case.weight.in_features, stored, bias=bias))
+    return dataclasses.asdict(error_model((Arm.LINEAR,), dtype, case.weight.in_features, stored, bias=bias))
 
 
 def finding(path: str = "matmul_4bit", symptom: str = "wrong value", case: Case = CASE, **changes: Any) -> Finding:

@@ -26,12 +26,12 @@ from bitsandbytes import functional
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fuzz.engine.bounds import Arm, error_model, interval
 from fuzz.engine.calls import prepare
 from fuzz.engine.library import inspect_library
-from fuzz.engine.reference import decode, multiply
 from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, build
 from fuzz.engine.verdict import Symptom
+from fuzz.oracle.bounds import Arm, error_model, interval
+from fuzz.oracle.reference import decode, multiply
 from reports.script import HANG_TIMEOUT, write_script
 from reports.script_calls import CALLS
 from strategies import fields
@@ -284,7 +284,7 @@ def test_the_bound_of_the_script_is_that_of_the_engine(monkeypatch: pytest.Monke
     inputs = build(case)
     prepared = prepare(case, inputs, inspect_library("cpu"))
     product = multiply(inputs.activation, decode(case, prepared.packed, prepared.state), inputs.bias)
-    model = error_model((Arm.DENSE,), dtype, case.weight.in_features, FLOAT_DTYPES[case.weight.dtype], bias=case.bias)
+    model = error_model((Arm.LINEAR,), dtype, case.weight.in_features, FLOAT_DTYPES[case.weight.dtype], bias=case.bias)
     allowed = interval(product, model, dtype)
     script = write_script(finding("matmul_4bit", "wrong value", case, model=dataclasses.asdict(model)))
     for end, sign in ((allowed.low, -1), (allowed.high, 1)):

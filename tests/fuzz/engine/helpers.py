@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from fuzz.engine.codebooks import CODES, dynamic_map
 from fuzz.engine.library import Library
-from fuzz.engine.reference import DecodedWeight
+from fuzz.oracle.codebooks import CODES, dynamic_map
+from fuzz.oracle.reference import DecodedWeight
 from strategies.case import BLOCKSIZES, QuantType
 
 ALL_BLOCKSIZES = tuple(sorted(BLOCKSIZES))

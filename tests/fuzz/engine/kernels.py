@@ -1,6 +1,6 @@
 """The arithmetic of each kernel, simulated rounding by rounding on the CPU, with summation orders drawn at random.
 
-Facts about the kernels are those of `fuzz.engine.bounds`; the code shares nothing with it. All matrices are
+Facts about the kernels are those of `fuzz.oracle.bounds`; the code shares nothing with it. All matrices are
 x (rows, terms) and weights (outputs, terms); results are (rows, outputs) in float32: what a kernel holds before its
 last rounding, which is to the output dtype.
 """

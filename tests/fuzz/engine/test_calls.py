@@ -14,8 +14,8 @@ from bitsandbytes import functional
 from fuzz.engine import calls
 from fuzz.engine.calls import Prepared, in_view, prepare
 from fuzz.engine.library import inspect_library
-from fuzz.engine.reference import decode
 from fuzz.engine.tensors import STORAGE_DTYPES, build
+from fuzz.oracle.reference import decode
 from strategies import fields
 from strategies.case import Activation, Case, Execution, Fill, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
 from tests.fuzz.engine.helpers import FUSED

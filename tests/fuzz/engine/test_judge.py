@@ -9,7 +9,6 @@ import math
 import pytest
 import torch
 
-from fuzz.engine.bounds import interval
 from fuzz.engine.contract import Row
 from fuzz.engine.judge import (
     MESSAGE_LENGTH,
@@ -23,8 +22,9 @@ from fuzz.engine.judge import (
     product_of_weight,
 )
 from fuzz.engine.paths import BY_NAME
-from fuzz.engine.reference import Product, multiply
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+from fuzz.oracle.bounds import interval
+from fuzz.oracle.reference import Product, multiply
 from strategies.case import Activation, Case, FloatDType, Layout, PackedView, Weight
 from tests.fuzz.engine.helpers import FUSED, quantized
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fuzz.engine import verify
-from fuzz.engine.bounds import Arm
 from fuzz.engine.library import Library
 from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE
 from fuzz.engine.verify import OTHER_PATHS
+from fuzz.oracle.bounds import Arm
 from reports.script_calls import CALLS
 from strategies.case import Activation, Case, Execution, FloatDType, Layout, PackedView, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
@@ -69,18 +69,18 @@ def test_the_module_takes_a_weight_as_it_quantizes_it_itself() -> None:
     [
         ("gemv_4bit", FUSED, {Arm.SIMT}),
         ("gemv_4bit_op", LEGACY, {Arm.SIMT}),
-        ("gemv_4bit", CPU, {Arm.DENSE}),
+        ("gemv_4bit", CPU, {Arm.LINEAR}),
         ("gemv_4bit", REPACKING, {Arm.CPU_BF16}),
-        ("matmul_4bit", FUSED, {Arm.SIMT, Arm.DENSE}),
-        ("matmul_4bit", CPU, {Arm.DENSE}),
-        ("matmul_4bit", REPACKING, {Arm.DENSE}),
-        ("gemm_4bit_op", FUSED, {Arm.SIMT, Arm.DENSE}),
-        ("gemm_4bit_op", CPU, {Arm.DENSE}),
-        ("linear4bit", FUSED, {Arm.SIMT, Arm.DENSE}),
-        ("linear4bit", CPU, {Arm.DENSE}),
+        ("matmul_4bit", FUSED, {Arm.SIMT, Arm.LINEAR}),
+        ("matmul_4bit", CPU, {Arm.LINEAR}),
+        ("matmul_4bit", REPACKING, {Arm.LINEAR}),
+        ("gemm_4bit_op", FUSED, {Arm.SIMT, Arm.LINEAR}),
+        ("gemm_4bit_op", CPU, {Arm.LINEAR}),
+        ("linear4bit", FUSED, {Arm.SIMT, Arm.LINEAR}),
+        ("linear4bit", CPU, {Arm.LINEAR}),
         ("linear4bit", REPACKING, {Arm.CPU_BF16}),
-        ("dequantize_linear", FUSED, {Arm.DENSE}),
-        ("dequantize_linear", REPACKING, {Arm.DENSE}),
+        ("dequantize_linear", FUSED, {Arm.LINEAR}),
+        ("dequantize_linear", REPACKING, {Arm.LINEAR}),
     ],
 )
 def test_arms(name: str, loaded: Library, arms: set[Arm]) -> None:
@@ -88,7 +88,7 @@ def test_arms(name: str, loaded: Library, arms: set[Arm]) -> None:
 
 
 def test_a_module_that_trains_is_not_repacked() -> None:
-    assert BY_NAME["linear4bit"].arms(Case(execution=Execution(grad=True)), REPACKING) == (Arm.DENSE,)
+    assert BY_NAME["linear4bit"].arms(Case(execution=Execution(grad=True)), REPACKING) == (Arm.LINEAR,)
 
 
 def test_the_dtype_that_weights_pass_through() -> None:

@@ -10,7 +10,6 @@ range: they never flag a correct kernel. What lies beyond is definitely wrong.
 
 from __future__ import annotations
 
-import enum
 import functools
 import math
 from collections.abc import Iterable
@@ -19,35 +18,15 @@ from typing import Final
 
 import torch
 
-from fuzz.engine.reference import Product
-from fuzz.engine.verdict import ErrorModel
-
-V: Final = 2.0**-24
-FLUSH: Final = 2.0**-126
-"""Smallest normal float32: kernels built with --use_fast_math flush what is below to zero, one such error a step."""
-
-ROUNDOFF: Final = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: V}
-UNDERFLOW: Final = {torch.float16: 2.0**-25, torch.bfloat16: FLUSH, torch.float32: FLUSH}
-OVERFLOW: Final = {torch.float16: 65520.0, torch.bfloat16: 3.39e38, torch.float32: 3.40e38}
-"""From here on a number may round to infinity; for bfloat16 and float32 a little less than the exact limit."""
+from fuzz.oracle.arms import Arm
+from fuzz.oracle.model import ErrorModel
+from fuzz.oracle.reference import Product
+from fuzz.oracle.rounding import FLUSH, OVERFLOW, ROUNDOFF, UNDERFLOW, V, gamma, round_down, round_up
 
 TENSOR_CORE_STEP: Final = 4
 TENSOR_CORE_ERROR: Final = 6.0 * 2.0**-23
 """Terms per fused step and its error relative to sum|terms|, for Volta, the weakest tensor core: (n+1) * 2**-F + 2**-23
 with n = 4 and F = 23 (Fasi, Higham, Mikaitis, Pranesh, PeerJ CS 330, 2021; MMA-Sim, arXiv 2511.10909)."""
-
-
-class Arm(enum.Enum):
-    """A kernel's arithmetic."""
-
-    SIMT = "simt"  # legacy gemv and fused SIMT kernels: rounds code, scale, weight and product
-    DENSE = "dense"  # tensor cores, cuBLAS or CPU BLAS on weights rounded once
-    CPU_BF16 = "cpu_bf16"  # the CPU's fused kernel: activation, scale and weight in bfloat16
-
-
-def gamma(steps: float, unit: float) -> float:
-    """n*u / (1 - n*u), the bound on n accumulated roundings."""
-    return steps * unit / (1.0 - steps * unit)
 
 
 def _simt(dtype: torch.dtype, terms: int) -> ErrorModel:
@@ -110,7 +89,9 @@ def error_model(arms: Iterable[Arm], dtype: torch.dtype, terms: int, stored: tor
     """
     models = {
         Arm.SIMT: lambda: _simt(dtype, terms),
-        Arm.DENSE: lambda: _dense(dtype, terms, stored),
+        Arm.GEMV: lambda: _simt(dtype, terms),
+        Arm.TENSOR_CORE: lambda: _dense(dtype, terms, stored),
+        Arm.LINEAR: lambda: _dense(dtype, terms, stored),
         Arm.CPU_BF16: lambda: _cpu_bf16(terms),
     }
     model = functools.reduce(ErrorModel.union, (models[arm]() for arm in arms))
@@ -170,20 +151,3 @@ def _sum_error(product: Product, model: ErrorModel) -> torch.Tensor:
         + model.activation * product.activation_magnitude
         + model.constant
     )
-
-
-def round_down(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The smallest output that a float32 number >= `value` (float64) can round to: up to float32, then nearest.
-
-    Directed, because float64 to float16 in torch goes through float32 to nearest and would round twice.
-    """
-    single = value.float()
-    infinity = torch.full_like(single, math.inf)
-    return torch.where(single.double() < value, torch.nextafter(single, infinity), single).to(dtype)
-
-
-def round_up(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The largest output that a float32 number <= `value` (float64) can round to: down to float32, then nearest."""
-    single = value.float()
-    infinity = torch.full_like(single, -math.inf)
-    return torch.where(single.double() > value, torch.nextafter(single, infinity), single).to(dtype)

@@ -11,9 +11,9 @@ import pytest
 import torch
 from bitsandbytes import functional
 
-from fuzz.engine.codebooks import CODES
-from fuzz.engine.reference import FLOAT32_ROUNDOFF, decode, multiply, nibbles, packed_bytes
 from fuzz.engine.tensors import STORAGE_DTYPES
+from fuzz.oracle.codebooks import CODES
+from fuzz.oracle.reference import FLOAT32_ROUNDOFF, decode, multiply, nibbles, packed_bytes
 from strategies.case import Case, Layout, Quantization, QuantType, StorageDType, Weight
 from tests.fuzz.engine.helpers import nested_state, plain_state
 

@@ -13,10 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.engine.bounds import Arm, Interval, dequantize_model, error_model, interval, round_down, round_up
 from fuzz.engine.judge import product_of_weight
-from fuzz.engine.reference import DecodedWeight, Product, multiply
 from fuzz.engine.verdict import ErrorModel
+from fuzz.oracle.bounds import Arm, Interval, dequantize_model, error_model, interval, round_down, round_up
+from fuzz.oracle.reference import DecodedWeight, Product, multiply
 from strategies.case import Case, QuantType, Weight
 from tests.fuzz.engine import kernels
 from tests.fuzz.engine.helpers import Quantized, quantized
@@ -171,7 +171,7 @@ def test_dense_lies_inside(
 ) -> None:
     for seed, terms in enumerate(SHORTER):
         data = make(fill, terms, dtype, seed)
-        allowed = interval(data.product, model_of(Arm.DENSE, data, stored), dtype)
+        allowed = interval(data.product, model_of(Arm.LINEAR, data, stored), dtype)
         assert_inside(allowed, kernels.dense(data.x, data.weight, data.bias, stored, how(seed)))
 
 
@@ -180,7 +180,7 @@ def test_dense_lies_inside(
 def test_tensor_cores_lie_inside(fill: Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]], dtype: torch.dtype) -> None:
     for seed, terms in enumerate(SHORTER):
         data = make(fill, terms, dtype, seed)
-        allowed = interval(data.product, model_of(Arm.DENSE, data), dtype)
+        allowed = interval(data.product, model_of(Arm.LINEAR, data), dtype)
         assert_inside(allowed, kernels.tensor_core(data.x, data.weight, data.bias, dtype, how(seed)))
 
 
@@ -213,7 +213,7 @@ def test_weights_with_compressed_statistics_lie_inside(dtype: torch.dtype) -> No
         data = Input(torch.randn(ROWS, terms, generator=random).to(dtype), weight, None)
         for arm, output in (
             (Arm.SIMT, kernels.simt(data.x, weight, None, how(seed))),
-            (Arm.DENSE, kernels.dense(data.x, weight, None, dtype, how(seed))),
+            (Arm.LINEAR, kernels.dense(data.x, weight, None, dtype, how(seed))),
             (Arm.CPU_BF16, kernels.cpu_bf16(data.x, weight, None, how(seed))),
         ):
             assert_inside(interval(data.product, model_of(arm, data), dtype), output)
@@ -272,7 +272,7 @@ def test_a_tensor_core_that_drops_every_small_term_lies_inside() -> None:
     x[0, 0] = 1024.0
     weight = quantized(torch.full((1, terms), 15), torch.ones(terms // 32), 32)
     data = Input(x, weight, None)
-    allowed = interval(data.product, model_of(Arm.DENSE, data), torch.float16)
+    allowed = interval(data.product, model_of(Arm.LINEAR, data), torch.float16)
     result = kernels.tensor_core(x, weight, None, torch.float16, How(torch.Generator().manual_seed(0), shuffle=False))
     assert float(result) == 1024.0
     assert_inside(allowed, result)
@@ -282,7 +282,7 @@ def test_a_tensor_core_that_drops_every_small_term_lies_inside() -> None:
 def test_the_bound_of_dense_is_a_few_roundings(dtype: torch.dtype) -> None:
     """Not only sound: a single term may be off by a rounding of the weight and little more."""
     data = make(one_hot, 1, dtype, 2)
-    allowed = interval(data.product, model_of(Arm.DENSE, data), dtype)
+    allowed = interval(data.product, model_of(Arm.LINEAR, data), dtype)
     unit = {torch.float32: 2.0**-24, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}[dtype]
     nonzero = allowed.value != 0
     assert float((allowed.error / allowed.value.abs())[nonzero].max()) < 8 * unit
@@ -357,7 +357,7 @@ def test_one_code_off_lies_outside_on_one_hot_inputs(dtype: torch.dtype) -> None
 def _run(arm: Arm, x: torch.Tensor, weight: Quantized) -> torch.Tensor:
     results = {
         Arm.SIMT: lambda: kernels.simt(x, weight, None, how(1)),
-        Arm.DENSE: lambda: kernels.dense(x, weight, None, x.dtype, how(1)),
+        Arm.LINEAR: lambda: kernels.dense(x, weight, None, x.dtype, how(1)),
         Arm.CPU_BF16: lambda: kernels.cpu_bf16(x, weight, None, how(1)),
     }
     return results[arm]().to(x.dtype)
@@ -365,8 +365,8 @@ def _run(arm: Arm, x: torch.Tensor, weight: Quantized) -> torch.Tensor:
 
 def test_several_arms_get_the_weakest_bound() -> None:
     for dtype in DTYPES:
-        both = error_model((Arm.SIMT, Arm.DENSE), dtype, 100, dtype, bias=False)
-        one, other = (error_model((arm,), dtype, 100, dtype, bias=False) for arm in (Arm.SIMT, Arm.DENSE))
+        both = error_model((Arm.SIMT, Arm.LINEAR), dtype, 100, dtype, bias=False)
+        one, other = (error_model((arm,), dtype, 100, dtype, bias=False) for arm in (Arm.SIMT, Arm.LINEAR))
         assert both == one.union(other)
 
 
@@ -383,7 +383,7 @@ def test_bounds_grow_with_the_number_of_terms_and_with_a_bias(arm: Arm, dtype: t
         previous = model
 
 
-@pytest.mark.parametrize("arm", [Arm.SIMT, Arm.DENSE])
+@pytest.mark.parametrize("arm", [Arm.SIMT, Arm.LINEAR])
 def test_products_of_float16_that_overflow_are_excused_but_not_wrong_finite_numbers(arm: Arm) -> None:
     weight = quantized(torch.full((1, 2), 15), torch.tensor([256.0]), 32)
     data = Input(torch.tensor([[258.5, -256.0]]).half(), weight, None)
@@ -404,7 +404,7 @@ def test_ordinary_results_have_to_be_finite(dtype: torch.dtype) -> None:
 def test_a_result_that_rounds_to_infinity_may_be_infinite() -> None:
     weight = quantized(torch.full((1, 1), 15), torch.tensor([1.0]), 32)
     data = Input(torch.tensor([[65504.0]]).half(), weight, torch.tensor([65504.0]).half())
-    allowed = interval(data.product, model_of(Arm.DENSE, data), torch.float16)
+    allowed = interval(data.product, model_of(Arm.LINEAR, data), torch.float16)
     assert_inside(allowed, kernels.dense(data.x, weight, data.bias, torch.float16, how(0)))
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from bitsandbytes import functional
 
-from fuzz.engine.codebooks import CODES, FP4, NF4, dynamic_map
+from fuzz.oracle.codebooks import CODES, FP4, NF4, dynamic_map
 from strategies.case import QuantType
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fuzz.engine.codebooks import CODES
+from fuzz.oracle.codebooks import CODES
 from strategies.case import Case, Layout
 
 FLOAT32_ROUNDOFF = 2.0**-24

@@ -1,0 +1,102 @@
+"""Judges `quantize_4bit`: room for every element, then the statistics, then the codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import torch
+
+from fuzz.engine.calls import Prepared
+from fuzz.engine.judge import Question
+from fuzz.engine.tensors import STORAGE_DTYPES
+from fuzz.engine.verdict import Grade, PathVerdict, Symptom
+from fuzz.oracle import quantizing
+from fuzz.oracle.codebooks import dynamic_map
+from fuzz.oracle.operands import Nested, block_scales_float32, code_table
+from fuzz.oracle.quantizing import Coded, Worst
+from fuzz.oracle.reference import NESTED_BLOCKSIZE, nibbles, packed_bytes
+
+MAP_TOLERANCE: Final = 22 * 2.0**-24
+"""Upstream computes the 8-bit map with float32 linspace: two roundings at magnitude 1 (20 v relative to the smallest
+value 0.1), one of the midpoint, one of the product. Neighbours of the map differ by more than 10**-3."""
+
+
+def judge_quantized(question: Question, prepared: Prepared) -> PathVerdict:
+    """The verdict on packed weight and statistics: their sizes, then their numbers."""
+    return _judge_sizes(question, prepared) or _judge_numbers(question, prepared) or question.answer()
+
+
+def _judge_sizes(question: Question, prepared: Prepared) -> PathVerdict | None:
+    case, state = question.case, prepared.state
+    needed = math.ceil(case.weight.elements / 2)
+    blocks = math.ceil(case.weight.elements / case.quantization.blocksize)
+    storage = STORAGE_DTYPES[case.quantization.storage]
+    checks: list[tuple[Symptom, str, Any, Any]] = [
+        (Symptom.WRONG_DTYPE, "dtype of the packed weight", storage, prepared.packed.dtype),
+        (Symptom.WRONG_SHAPE, "blocks of statistics", blocks, state.absmax.numel()),
+        (Symptom.WRONG_SHAPE, "shape of the state", case.weight.stored_shape, tuple(state.shape)),
+    ]
+    held = prepared.packed.numel() * prepared.packed.element_size()
+    if held < needed:
+        expected, got = f"room for {case.weight.elements} elements: {needed} bytes", f"{held} bytes"
+        return question.answer(Symptom.WRONG_SHAPE, "packed weight too short", expected=expected, got=got)
+    for symptom, name, expected, got in checks:
+        if expected != got:
+            return question.answer(symptom, name, expected=f"{name}: {expected}", got=str(got))
+    return None
+
+
+def _judge_numbers(question: Question, prepared: Prepared) -> PathVerdict | None:
+    weight = prepared.weight.detach().cpu()
+    if not bool(weight.isfinite().all()):
+        return None  # no document says what becomes of infinities and NaN
+    for name, check in _checks(question, prepared, weight):
+        worst = check()
+        if worst is not None:
+            expected = f"{name}: {worst.expected:.9g} at flat index {worst.index}"
+            got = f"{worst.got:.9g}; {worst.count} are wrong"
+            return question.answer(Symptom.WRONG_VALUE, name, expected=expected, got=got, grade=Grade.DEFINITE)
+    return None
+
+
+def _checks(question: Question, prepared: Prepared, weight: torch.Tensor) -> Iterator[tuple[str, Callable[[], Worst | None]]]:
+    """Names of what is checked, and the checks, each of which relies on those before it."""
+    case, state = question.case, prepared.state
+    blocksize, table = case.quantization.blocksize, code_table(case.quantization.quant_type)
+    index = nibbles(packed_bytes(prepared.packed), case.weight.elements)
+    decoded = block_scales_float32(state)[Nested.SEPARATE]
+    yield "code table", lambda: _differs(table, state.code.detach().cpu(), torch.zeros(()))
+    if state.state2 is None:
+        yield "scales", lambda: quantizing.wrong_scales(weight, blocksize, decoded)
+    else:
+        scales = quantizing.block_scales(weight, blocksize).float()
+        yield from _nested_checks(state, scales, quantizing.CPU_STEP_8BIT if prepared.library.device == "cpu" else 0.0)
+    coded = Coded(weight, blocksize, index, table)
+    yield "codes", lambda: quantizing.wrong_codes(coded)
+    yield "blocks of zeros", lambda: quantizing.wrong_zeros(coded, decoded)
+
+
+def _nested_checks(state: Any, scales: torch.Tensor, step: float) -> Iterator[tuple[str, Callable[[], Worst | None]]]:
+    index, code8, offset = (part.detach().cpu() for part in (state.absmax, state.state2.code, state.offset))
+    ours = torch.tensor(dynamic_map(), dtype=torch.float64)
+    # The CPU quantizer replaces the lowest value by -1 ("can cause an error in the binary search", csrc/cpu_ops.cpp).
+    ours[0] = -1.0 if float(code8[0]) == -1.0 else ours[0]
+    shifted = quantizing.shifted_scales(scales, offset)
+    yield "8-bit map", lambda: _differs(ours, code8, MAP_TOLERANCE * ours.abs())
+    yield "offset", lambda: quantizing.wrong_offset(scales, float(offset))
+    yield "outer scales", lambda: quantizing.wrong_outer_scales(shifted, state.state2.absmax.detach().cpu())
+    yield (
+        "8-bit codes",
+        lambda: quantizing.wrong_codes(Coded(shifted, NESTED_BLOCKSIZE, index, code8), quantizing.NEAR_TIE_8BIT, step),
+    )
+
+
+def _differs(ours: torch.Tensor, theirs: torch.Tensor, tolerance: torch.Tensor) -> Worst | None:
+    off = (theirs.double() - ours.double()).abs()
+    wrong = ~(off <= tolerance.double())
+    if not bool(wrong.any()):
+        return None
+    index = int(off.argmax())
+    return Worst(index, float(ours[index]), float(theirs[index]), int(wrong.sum()))

@@ -1,0 +1,96 @@
+"""Judges numbers by the kernel's own arithmetic, as it was confirmed on this device: the interval, then the bits."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from fuzz.engine.judge import Question, expected_dtype, finite, half_ulp, place_of
+from fuzz.engine.references import References
+from fuzz.engine.verdict import Grade, PathVerdict, Symptom
+from fuzz.oracle.arms import Arm
+from fuzz.oracle.calibration import Calibration
+from fuzz.oracle.expected import Arithmetic, any_of, expected
+from fuzz.oracle.operands import Operands
+from fuzz.oracle.rounding import FLUSH
+from strategies.case import PackedView
+
+
+def judge_sharply(question: Question, result: torch.Tensor, references: References, calibration: Calibration) -> PathVerdict | None:
+    """The verdict by what was measured on this device; None if nothing is wrong by it, or nothing is known.
+
+    Args:
+        question: the Case, its path and the row of the contract.
+        result: of the right shape and dtype, on the device.
+        references: of the Case.
+        calibration: of this device and release.
+    """
+    arms = question.path.arms(question.case, question.library)
+    if arms in ((Arm.DEQUANTIZE,), (Arm.LINEAR,)):
+        row = calibration.row(arms[0], result.dtype)
+        return _same_bits(question, result, _twin(question, arms[0], references)) if row and row.ordered else None
+    # Before 0.50 `matmul_4bit` adds the bias to what gemv_4bit returned.
+    arithmetics = calibration.arithmetics(arms, result.dtype, late_bias=not question.library.fused)
+    if not arithmetics:
+        return None
+    operands = references.operands(question.path)
+    return _by_arithmetic(question, result.reshape(len(operands.activation), -1), operands, arithmetics)
+
+
+def _by_arithmetic(question: Question, output: torch.Tensor, operands: Operands, arithmetics: tuple[Arithmetic, ...]) -> PathVerdict | None:
+    right = any_of(arithmetics, operands, output)
+    if bool(right.all()):
+        return None
+    relaxed = tuple(dataclasses.replace(arithmetic, ordered=False) for arithmetic in arithmetics)
+    inside = any_of(relaxed, operands, output)
+    grade = Grade.BITS if bool(inside.all()) else Grade.DRIFT
+    wrong = ~right if grade is Grade.BITS else ~inside
+    interval = expected(relaxed[0], operands)
+    value = interval.value if operands.bias is None else interval.value + operands.bias.double()
+    ratio = ((output.double() - value).abs() / (interval.error + half_ulp(value, output.dtype))).nan_to_num(nan=torch.inf)
+    flat = int(torch.where(wrong, ratio, -1.0).argmax())
+    shown = interval if grade is Grade.DRIFT else expected(arithmetics[0], operands)
+    low, high = float(shown.low.flatten()[flat]), float(shown.high.flatten()[flat])
+    between = f"{low:.9g} to {high:.9g}" if low < high else f"{low:.9g}"
+    verdict = _verdict(question, output, wrong, _Worst(flat, between, grade))
+    return dataclasses.replace(verdict, error_over_bound=finite(float(ratio.flatten()[flat])))
+
+
+def _twin(question: Question, arm: Arm, references: References) -> torch.Tensor:
+    if arm is Arm.LINEAR:
+        return references.linear(question.path)
+    weight = references.weight(expected_dtype(question))
+    return weight if question.case.packed is PackedView.RETURNED else weight.t()
+
+
+def _same_bits(question: Question, result: torch.Tensor, twin: torch.Tensor) -> PathVerdict | None:
+    same = (result == twin) | (result.isnan() & twin.isnan())
+    # Kernels built with --use_fast_math flush what is subnormal in float32.
+    same |= (result == 0) & (twin.abs() < FLUSH)
+    if bool(same.all()):
+        return None
+    distance = (result.double() - twin.double()).abs().nan_to_num(nan=torch.inf)
+    flat = int(torch.where(same, -1.0, distance).argmax())
+    return _verdict(question, result, ~same, _Worst(flat, f"{float(twin.flatten()[flat]):.9g}", Grade.BITS))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Worst:
+    """The output that is shown: its flat index, what it should be in words, and the grade of all."""
+
+    flat: int
+    expected: str
+    grade: Grade
+
+
+def _verdict(question: Question, output: torch.Tensor, wrong: torch.Tensor, worst: _Worst) -> PathVerdict:
+    shape = output.shape if question.path.yields_weight else torch.Size(question.case.output_shape)
+    place = place_of(worst.flat, shape)
+    return question.answer(
+        Symptom.WRONG_VALUE,
+        worst.grade.value,
+        expected=f"{worst.expected} by the kernel's own arithmetic, at {place}",
+        got=f"{float(output.flatten()[worst.flat]):.9g} at {place}; {int(wrong.sum())} of {wrong.numel()} outputs are wrong",
+        grade=worst.grade,
+    )

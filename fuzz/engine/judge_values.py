@@ -1,0 +1,115 @@
+"""Judges numbers, by rising sharpness: the a-priori bound, the range, then the kernel's own arithmetic where it is known.
+
+Paths are compared with references and not in pairs: two paths that both lie within their bounds of the reference
+cannot differ by more than the sum of the bounds, and one that does not is named, where a pair would leave open which
+of the two is wrong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+import torch
+
+from fuzz.engine.judge import Question, dtype_name, expected_dtype, finite, half_ulp, place_of
+from fuzz.engine.judge_sharply import judge_sharply
+from fuzz.engine.references import References
+from fuzz.engine.tensors import FLOAT_DTYPES
+from fuzz.engine.verdict import Grade, PathVerdict, Symptom
+from fuzz.oracle.arms import Arm
+from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval
+from fuzz.oracle.calibration import find
+from fuzz.oracle.emulate import ROUNDS_PRODUCTS
+from fuzz.oracle.model import ErrorModel
+from fuzz.oracle.reference import Product
+from fuzz.oracle.rounding import FLUSH, OVERFLOW
+
+OVERFLOWED: Final = "overflow"
+UNDERFLOWED: Final = "underflow"
+
+
+def judge_values(question: Question, result: torch.Tensor, references: References) -> PathVerdict:
+    """The verdict on the numbers of a result of the right shape and dtype.
+
+    Args:
+        question: the Case, its path and the row of the contract.
+        result: on the device.
+        references: of the Case.
+
+    Raises:
+        ValueError: the reference has another shape than a right result.
+    """
+    product = references.product(question.path)
+    if product.value.shape != result.shape:
+        raise ValueError(f"the reference has shape {tuple(product.value.shape)}, the result {tuple(result.shape)}")
+    arms = question.path.arms(question.case, question.library)
+    model = _model(question, arms, product)
+    verdict = _judge(question, arms, result.detach(), references, model)
+    return dataclasses.replace(verdict, arms=tuple(arm.value for arm in arms), model=model)
+
+
+def _model(question: Question, arms: tuple[Arm, ...], product: Product) -> ErrorModel:
+    dtype = expected_dtype(question)
+    if question.path.yields_weight:
+        return dequantize_model(dtype)
+    stored = FLOAT_DTYPES[question.path.stored(question.case, question.library)]
+    return error_model(arms, dtype, product.terms, stored, bias=product.bias is not None)
+
+
+def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, references: References, model: ErrorModel) -> PathVerdict:
+    product, output = references.product(question.path), result.cpu()
+    allowed = interval(product, model, output.dtype)
+    outside = ~((output >= allowed.low) & (output <= allowed.high))
+    verdict = _definite(question, output, allowed, outside & (allowed.finite | output.isfinite()))
+    if verdict.symptom:
+        return verdict
+    calibration = find(question.library.device_name, question.library.version)
+    sharp = judge_sharply(question, result, references, calibration) if calibration else None
+    return sharp or _range(question, arms, output, product, model) or verdict
+
+
+def _definite(question: Question, output: torch.Tensor, allowed: Interval, wrong: torch.Tensor) -> PathVerdict:
+    """The verdict on outputs of which `wrong` (bool, same shape) lie outside of their a-priori intervals."""
+    ratio = (output.double() - allowed.value).abs() / (allowed.error + half_ulp(allowed.value, output.dtype))
+    ratio = torch.where(output.isfinite(), ratio, torch.where(wrong, float("inf"), 0.0))
+    worst = finite(float(ratio.max()))
+    count = int(wrong.sum())
+    if not count:
+        return dataclasses.replace(question.answer(), error_over_bound=worst)
+    flat = int(torch.where(wrong, ratio, -1.0).argmax())
+    place = place_of(flat, output.shape)
+    value, error = float(allowed.value.flatten()[flat]), float(allowed.error.flatten()[flat])
+    answer = question.answer(
+        Symptom.WRONG_VALUE,
+        expected=f"{value:.9g} within {error:.3g} before rounding to {dtype_name(output.dtype)}, at {place}",
+        got=f"{float(output.flatten()[flat]):.9g} at {place}; {count} of {output.numel()} outputs are wrong",
+        grade=Grade.DEFINITE,
+    )
+    return dataclasses.replace(answer, error_over_bound=worst)
+
+
+def _range(question: Question, arms: tuple[Arm, ...], output: torch.Tensor, product: Product, model: ErrorModel) -> PathVerdict | None:
+    """The verdict on outputs that a 16-bit intermediate result took out of range, although they are in range themselves."""
+    allowed = interval(product, model, output.dtype)
+    representable = allowed.value.abs() + allowed.error < OVERFLOW[output.dtype]
+    overflowed = ~output.isfinite() & representable
+    if bool(overflowed.any()):
+        return _out_of_range(question, output, allowed, overflowed, OVERFLOWED)
+    if not set(arms) <= ROUNDS_PRODUCTS or output.dtype is not torch.float16:
+        return None
+    # The same bound without the error of products that fall below float16's range: only those can explain the rest.
+    kept = interval(product, dataclasses.replace(model, constant=product.terms * FLUSH), output.dtype)
+    underflowed = ~((output >= kept.low) & (output <= kept.high)) & output.isfinite() & kept.finite
+    return _out_of_range(question, output, allowed, underflowed, UNDERFLOWED) if bool(underflowed.any()) else None
+
+
+def _out_of_range(question: Question, output: torch.Tensor, allowed: Interval, where: torch.Tensor, how: str) -> PathVerdict:
+    flat = int(torch.where(where, (output.double() - allowed.value).abs().nan_to_num(nan=torch.inf), -1.0).argmax())
+    place = place_of(flat, output.shape)
+    return question.answer(
+        Symptom.RANGE_DIVERGENCE,
+        how,
+        expected=f"{float(allowed.value.flatten()[flat]):.9g}, which {dtype_name(output.dtype)} can represent, at {place}",
+        got=f"{float(output.flatten()[flat]):.9g} at {place}; {int(where.sum())} of {output.numel()} outputs",
+    )

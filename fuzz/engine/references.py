@@ -1,0 +1,92 @@
+"""What the numbers of a path are compared with, computed once for a Case and only when it is asked for."""
+
+from __future__ import annotations
+
+import torch
+
+from fuzz.engine.calls import Prepared
+from fuzz.engine.paths import Path
+from fuzz.engine.tensors import FLOAT_DTYPES, Inputs
+from fuzz.oracle.emulate import dequantized
+from fuzz.oracle.operands import Decoded, Nested, Operands, decode_float32
+from fuzz.oracle.reference import DecodedWeight, Product, decode, multiply
+from strategies.case import Case, Layout, PackedView
+
+
+class References:
+    """The references of one prepared Case.
+
+    Args:
+        inputs: the Case's tensors on the CPU.
+        prepared: the same on the device, with the quantized weight.
+    """
+
+    def __init__(self, inputs: Inputs, prepared: Prepared) -> None:
+        self._inputs, self._prepared = inputs, prepared
+        self._exact: DecodedWeight | None = None
+        self._single: Decoded | None = None
+        self._products: dict[tuple[bool, bool], Product] = {}
+
+    def product(self, path: Path) -> Product:
+        """The float64 reference for what `path` yields, on the CPU."""
+        case, key = self._prepared.case, (path.yields_weight, path.adds_bias)
+        if key not in self._products:
+            if self._exact is None:
+                self._exact = decode(case, self._prepared.packed, self._prepared.state)
+            if path.yields_weight:
+                self._products[key] = product_of_weight(case, self._exact)
+            else:
+                bias = self._inputs.bias if path.adds_bias else None
+                self._products[key] = multiply(self._inputs.activation, self._exact, bias)
+        return self._products[key]
+
+    def operands(self, path: Path) -> Operands:
+        """What the kernel behind `path` multiplies, in float32 and the activation's dtype, on the device."""
+        prepared, decoded = self._prepared, self._decoded
+        return Operands(
+            activation=prepared.activation.reshape(-1, prepared.case.weight.in_features),
+            code=decoded.code,
+            scales=decoded.scales,
+            bias=prepared.bias if path.adds_bias else None,
+            stored=FLOAT_DTYPES[path.stored(prepared.case, prepared.library)],
+        )
+
+    def weight(self, dtype: torch.dtype) -> torch.Tensor:
+        """The weight that `dequantize_4bit` returns, bit for bit, in its stored orientation, on the device."""
+        weight = dequantized(self._decoded.code, self._decoded.scales[Nested.SEPARATE], dtype)
+        return (weight if self._prepared.case.weight.layout is Layout.OUT_IN else weight.t()).contiguous()
+
+    def linear(self, path: Path) -> torch.Tensor:
+        """Torch's own linear on the emulated weight, with the shapes and strides that upstream hands it.
+
+        Upstream dequantizes into a contiguous tensor of the stored shape and passes that or its transposed view.
+        """
+        prepared = self._prepared
+        stored = self.weight(FLOAT_DTYPES[path.stored(prepared.case, prepared.library)]).to(prepared.activation.dtype)
+        weight = stored if prepared.case.weight.layout is Layout.OUT_IN else stored.t()
+        return torch.nn.functional.linear(prepared.activation, weight, prepared.bias if path.adds_bias else None)
+
+    @property
+    def _decoded(self) -> Decoded:
+        if self._single is None:
+            prepared = self._prepared
+            self._single = decode_float32(prepared.case, prepared.packed, prepared.state, prepared.activation.device)
+        return self._single
+
+
+def product_of_weight(case: Case, weight: DecodedWeight) -> Product:
+    """The reference of a dequantized weight, each element a product of one term, in the view that the Case asks for."""
+    # Logical is [out, in]; the layout and the view transpose it once each.
+    transposed = (case.weight.layout is Layout.IN_OUT) != (case.packed is PackedView.TRANSPOSED)
+    parts = (weight.code, weight.scale, weight.scale_error)
+    code, scale, scale_error = (part.t() for part in parts) if transposed else parts
+    value, slack = code * scale, code.abs() * scale_error
+    return Product(
+        value=value,
+        magnitude=value.abs() + slack,
+        code_magnitude=code.abs(),
+        activation_magnitude=torch.ones(1, dtype=torch.float64),
+        scale_error=slack,
+        bias=None,
+        terms=1,
+    )

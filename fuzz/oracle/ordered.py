@@ -1,0 +1,87 @@
+"""The kernels' sums in their own order, bit for bit.
+
+A kernel that is deterministic and whose order is known has one right answer. `calibrate` measures on a GPU whether
+these functions give it; where they do, they are the oracle.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from fuzz.oracle.arms import Arm
+from fuzz.oracle.emulate import products, weights
+from fuzz.oracle.operands import Nested, Operands
+from fuzz.oracle.rounding import flush, multiply_add
+from fuzz.oracle.tensor_core import TensorCore, fused_sums
+
+LANES = 32
+PER_LANE = 32
+"""A lane owns 32 neighbouring terms of every 1024."""
+
+_FUSED_TREE = (16, 8, 4, 2, 1)  # shfl_down offsets, csrc/gemm_4bit_simt.cu
+_GEMV_TREE = (1, 2, 4, 8, 16)  # cub::WarpReduce
+_PAIRED = (0, 4, 1, 5, 2, 6, 3, 7)
+"""Order in which the fused float32 kernel takes eight neighbours: two vector loads, one element of each in turn."""
+
+
+def accumulate(arm: Arm, operands: Operands, nested: Nested, core: TensorCore | None = None) -> torch.Tensor:
+    """The float32 sum that `arm` holds before bias and output rounding, (M, N).
+
+    Args:
+        arm: SIMT, GEMV or TENSOR_CORE.
+        operands: M rows, N outputs, K terms; memory is about 10 float64 numbers for each of M * N * K terms.
+        nested: how compressed scales are evaluated.
+        core: the tensor core's model, for TENSOR_CORE.
+
+    Raises:
+        ValueError: the arm's order is not known, or a tensor core without its model.
+    """
+    weight = weights(arm, operands, nested)
+    if arm is Arm.TENSOR_CORE:
+        if core is None:
+            raise ValueError("a tensor core is emulated by a model of it")
+        return fused_sums(operands.activation, weight, core)
+    if arm not in (Arm.SIMT, Arm.GEMV):
+        raise ValueError(f"the order of {arm.value} is not known")
+    if operands.activation.dtype is torch.float32:
+        return _by_lane_float32(arm, operands.activation, weight)
+    return _by_lane(arm, products(arm, operands.activation, weight))
+
+
+def finish(total: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:
+    """The output of a fused kernel: bias added in float32, one rounding to T. `total` is (M, N) float32, `bias` (N,)."""
+    return (total if bias is None else flush(total + bias.float())).to(dtype)
+
+
+def _steps(terms: torch.Tensor) -> torch.Tensor:
+    """(..., K) in the order of a lane's steps: (groups * 32, ..., lanes), padded with zeros, which change no sum."""
+    padded = torch.nn.functional.pad(terms, (0, -terms.shape[-1] % (LANES * PER_LANE)))
+    grouped = padded.reshape(*terms.shape[:-1], -1, LANES, PER_LANE)  # ..., group, lane, step
+    return grouped.movedim(-2, -1).flatten(-3, -2).movedim(-2, 0)
+
+
+def _by_lane(arm: Arm, terms: torch.Tensor) -> torch.Tensor:
+    steps = flush(_steps(terms))
+    if arm is Arm.SIMT:  # acc += p.x + p.y
+        steps = flush(steps[0::2] + steps[1::2])
+    total = torch.zeros_like(steps[0])
+    for step in steps:
+        total = flush(total + step)
+    return _tree(total, _FUSED_TREE if arm is Arm.SIMT else _GEMV_TREE)
+
+
+def _by_lane_float32(arm: Arm, activation: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    x, w = _steps(flush(activation)[:, None, :]), _steps(flush(weight)[None])
+    total = torch.zeros((x.shape[1], w.shape[2], LANES), device=x.device)
+    for first in range(0, len(x), 8):
+        for place in _PAIRED if arm is Arm.SIMT else range(8):
+            total = flush(multiply_add(x[first + place], w[first + place], total))
+    return _tree(total, _FUSED_TREE if arm is Arm.SIMT else _GEMV_TREE)
+
+
+def _tree(lanes: torch.Tensor, offsets: tuple[int, ...]) -> torch.Tensor:
+    """Sum of 32 lanes (..., 32) as shuffles add them: lane l takes lane l + offset; lane 0 has the result."""
+    for offset in offsets:
+        shifted = torch.cat((lanes[..., offset:], lanes[..., LANES - offset :]), dim=-1)
+        lanes = flush(lanes + shifted)
+    return lanes[..., 0]

@@ -1,0 +1,149 @@
+"""Quantizing, judged by itself: every scale exact, every code a nearest one.
+
+A block of weights w has the scale a = max|w|, exactly: a maximum rounds nothing. The code of w is one for which
+|w - c * a| is smallest. Which one is taken near a tie depends on how w / a and the thresholds between codes are
+rounded; what that can move is derived below, and everything further away is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from fuzz.oracle.reference import NESTED_BLOCKSIZE
+from fuzz.oracle.rounding import V, gamma
+
+NORMALIZED: Final = 5 * V
+"""Relative error of w / a as kernels compute it: `1.0f / a` with --use_fast_math is off by 2 units in the last place of
+float32, 4 v (CUDA C++ Programming Guide, intrinsic division), and the product with it rounds once more."""
+
+THRESHOLD: Final = 5e-6
+"""Relative error of a threshold between two codes: upstream writes them as decimals of six significant digits or more
+(`dQuantizeFP4`, csrc/kernels.cu: 0.583333f for 7/12), and six digits are off by half a unit of the sixth."""
+
+NEAR_TIE: Final = 2 * (NORMALIZED + THRESHOLD)
+"""If w / a is within delta of a tie, then the two distances differ by 2 delta. Relative to |w|."""
+
+NEAR_TIE_8BIT: Final = 2 * (NORMALIZED + 2 * V)
+"""The same for the 8-bit map: its thresholds are computed, (c1 + c2) * 0.5f, with at most two roundings."""
+
+CPU_STEP_8BIT: Final = 2 * (1 / 65535 + 8 * V)
+"""The CPU's 8-bit quantizer looks w / a up in a table of 65,536 equal steps over [-1, 1] (csrc/cpu_ops.cpp of 0.50), so
+that a threshold is off by up to half a step, and computes the place with four float32 roundings. Relative to a."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """What was quantized and what it became.
+
+    Attributes:
+        values: the elements in the order in which they lie in memory; any float dtype, finite.
+        blocksize: elements of a scale.
+        index: (elements,) integers, the code of every element.
+        table: the code table.
+    """
+
+    values: torch.Tensor
+    blocksize: int
+    index: torch.Tensor
+    table: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The element of a tensor that is furthest from right: its flat index, what it should be and what it is."""
+
+    index: int
+    expected: float
+    got: float
+    count: int
+
+
+def blocks_of(values: torch.Tensor, blocksize: int) -> torch.Tensor:
+    """A flat tensor as rows of one block each, (blocks, blocksize) in float64, the last row filled up with zeros."""
+    flat = values.flatten().double()
+    return torch.nn.functional.pad(flat, (0, -flat.numel() % blocksize)).reshape(-1, blocksize)
+
+
+def block_scales(values: torch.Tensor, blocksize: int) -> torch.Tensor:
+    """max|w| of every block, (blocks,) float64: exact."""
+    return blocks_of(values, blocksize).abs().amax(-1)
+
+
+def wrong_scales(values: torch.Tensor, blocksize: int, absmax: torch.Tensor) -> Worst | None:
+    """The scale (of `absmax`, (blocks,)) that is not the largest magnitude of its block.
+
+    A block of zeros may have any scale: upstream's CPU backend keeps it above 0 so as not to divide by it. What it
+    decodes to is for `wrong_zeros`.
+    """
+    right = block_scales(values, blocksize)
+    return _worst((absmax.double() - right).abs(), ~(absmax.double() == right) & (right != 0), right, absmax)
+
+
+def wrong_zeros(coded: Coded, absmax: torch.Tensor) -> Worst | None:
+    """The element of an all-zero block that does not decode to zero: every code table has an exact zero.
+
+    Args:
+        coded: the elements and their codes.
+        absmax: (blocks,) the scales as they will be decoded.
+    """
+    count, blocksize = coded.values.numel(), coded.blocksize
+    empty = (block_scales(coded.values, blocksize) == 0).repeat_interleave(blocksize)[:count]
+    decoded = coded.table.double()[coded.index.long()] * absmax.double().repeat_interleave(blocksize)[:count]
+    return _worst(decoded.abs(), empty & (decoded != 0), coded.values.flatten().double(), decoded)
+
+
+def wrong_codes(coded: Coded, near_tie: float = NEAR_TIE, step: float = 0.0) -> Worst | None:
+    """The element whose code is not a nearest one.
+
+    Args:
+        coded: the elements and their codes.
+        near_tie: distances that differ by less than this, relative to |w|, are a tie.
+        step: the same relative to the block's scale.
+    """
+    count, table = coded.values.numel(), coded.table.double()
+    blocks = blocks_of(coded.values, coded.blocksize)
+    scale = blocks.abs().amax(-1, keepdim=True).expand_as(blocks).flatten()[:count]
+    flat = blocks.flatten()[:count]
+    chosen = table[coded.index.long()] * scale
+    excess = (flat - chosen).abs() - _nearest_distance(flat, scale, table)
+    # What float64 itself may be off by: two products and two differences of magnitude |w| + a.
+    slack = near_tie * flat.abs() + step * scale + 2.0**-50 * (flat.abs() + scale)
+    return _worst(excess, ~(excess <= slack), flat, chosen)
+
+
+def _nearest_distance(flat: torch.Tensor, scale: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    """Min over c of |w - c * a|, by the two codes around w / a."""
+    ascending = table.sort().values
+    middle = (ascending[1:] + ascending[:-1]) / 2
+    ratio = torch.where(scale > 0, flat / torch.where(scale > 0, scale, 1.0), 0.0)
+    place = torch.searchsorted(middle, ratio)
+    around = torch.stack([(place + step).clamp(0, len(ascending) - 1) for step in (-1, 0, 1)])
+    return (flat - ascending[around] * scale).abs().amin(0)
+
+
+def wrong_offset(scales: torch.Tensor, offset: float) -> Worst | None:
+    """The offset of compressed statistics, if it is not the mean of the scales within float32's sum in any order."""
+    mean = scales.double().mean()
+    bound = (gamma(scales.numel() + 1, V) + V) * scales.double().abs().mean()
+    off = (mean - offset).abs()
+    return _worst(off[None], ~(off <= bound)[None], mean[None], torch.tensor([offset]))
+
+
+def shifted_scales(scales: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """What the second level quantizes: fl32(scale - offset), (blocks,) float32."""
+    return scales.float() - offset
+
+
+def wrong_outer_scales(shifted: torch.Tensor, outer: torch.Tensor) -> Worst | None:
+    """The second level's scale that is not the largest magnitude of its 256."""
+    return wrong_scales(shifted, NESTED_BLOCKSIZE, outer)
+
+
+def _worst(distance: torch.Tensor, wrong: torch.Tensor, expected: torch.Tensor, got: torch.Tensor) -> Worst | None:
+    if not bool(wrong.any()):
+        return None
+    index = int(torch.where(wrong, torch.nan_to_num(distance, nan=torch.inf), -1.0).argmax())
+    return Worst(index, float(expected[index]), float(got[index]), int(wrong.sum()))

@@ -1,0 +1,135 @@
+"""The sum that is left once the element-wise roundings are emulated: its exact value, and how far a kernel may be off.
+
+Every bound follows one recursion. A step that makes a rounding error of at most `delta` times its exact result, or
+`local` in all, from operands that are already off by e, is off by at most (1 + delta) * e + local; so after J steps in
+a row by at most (1 + delta)**J times the sum of all local errors (Higham, Accuracy and Stability, 2nd ed., section 3.3,
+the running error bound, made rigorous). Exact partial sums instead of sum|p| make it sharp where terms cancel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from fuzz.oracle.arms import Arm
+from fuzz.oracle.bounds import TENSOR_CORE_ERROR, TENSOR_CORE_STEP
+from fuzz.oracle.emulate import products, weights
+from fuzz.oracle.operands import Nested, Operands
+from fuzz.oracle.ordered import LANES, PER_LANE
+from fuzz.oracle.rounding import FLUSH, V, gamma, power_of_two
+from fuzz.oracle.tensor_core import TensorCore
+
+DOUBLE: Final = 2.0**-53
+"""Unit roundoff of float64, in which the reference itself adds."""
+
+EXACT_BITS: Final = 22
+"""If all terms are multiples of q and sum|p| <= 2**22 q, then every partial sum is exact on every arm, in any order:
+float32 holds 24 bits, and the weakest tensor core keeps 23 below an exponent that is at most that of sum|p|."""
+
+LARGEST: Final = 1e38
+"""Above this sum|p| a partial sum may overflow in float32; nothing is said about such an output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The exact sum of the emulated terms and the largest error of the kernel's float32 sum, float64, (M, N).
+
+    `value` is NaN or infinite where IEEE 754 makes the sum so; `known` (bool) is false where a partial sum may overflow.
+    """
+
+    value: torch.Tensor
+    error: torch.Tensor
+    known: torch.Tensor
+
+
+def sums(arm: Arm, operands: Operands, nested: Nested, core: TensorCore) -> Sums:
+    """The sums of `arm` over the emulated terms.
+
+    Args:
+        arm: SIMT, GEMV, TENSOR_CORE or LINEAR.
+        operands: M rows, N outputs, K terms; memory is a few float64 numbers for each of M * N * K terms.
+        nested: how compressed scales are evaluated.
+        core: for TENSOR_CORE.
+
+    Raises:
+        ValueError: the arm has no emulation.
+    """
+    weight = weights(arm, operands, nested)
+    x = operands.activation
+    if arm is Arm.LINEAR:
+        value, magnitude = x.double() @ weight.double().t(), x.double().abs() @ weight.double().abs().t()
+        error = _any_order(x.shape[-1], x.dtype) * magnitude + x.shape[-1] * 2 * FLUSH
+    elif arm is Arm.TENSOR_CORE:
+        terms = products(arm, x, weight)
+        value, magnitude, error = terms.sum(-1), terms.abs().sum(-1), _fused_steps(terms, core)
+    elif arm in (Arm.SIMT, Arm.GEMV):
+        terms = products(arm, x, weight).double()
+        value, magnitude, error = terms.sum(-1), terms.abs().sum(-1), _by_lane(arm, terms, x.dtype)
+    else:
+        raise ValueError(f"{arm.value} has no emulation")
+    exact = magnitude <= 2.0**EXACT_BITS * _quantum(x)[:, None] * _quantum(weight)[None]
+    # One nonzero term is added to zeros: nothing is rounded, whatever its bits.
+    exact |= ((x != 0).sum(-1) <= 1)[:, None] if arm is not Arm.LINEAR else False
+    slack = x.shape[-1] * DOUBLE * magnitude
+    error = torch.where(exact & (magnitude.isfinite()), 0.0, error * (1 + 2.0**-30) + slack)
+    return Sums(value, error, ~(magnitude.isfinite() & (magnitude > LARGEST)))
+
+
+def _any_order(terms: int, dtype: torch.dtype) -> float:
+    """Error of a float32 sum of `terms` exact products relative to sum|p|, on the weakest tensor core or by FMA."""
+    if dtype is torch.float32:
+        return gamma(terms + 1, V)
+    return gamma(math.ceil(terms / TENSOR_CORE_STEP) + 1, TENSOR_CORE_ERROR)
+
+
+def _by_lane(arm: Arm, terms: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """V times every exact partial result of 32 lanes and their tree, times what the steps after it may add.
+
+    One float32 rounding for each addition (or fused multiply-add), and at most `FLUSH` for each flushed result.
+    """
+    padded = torch.nn.functional.pad(terms, (0, -terms.shape[-1] % (LANES * PER_LANE)))
+    steps = padded.reshape(*terms.shape[:-1], -1, LANES, PER_LANE).transpose(-3, -2).flatten(-2)  # M, N, lane, step
+    additions = steps.shape[-1]
+    paired = arm is Arm.SIMT and dtype is not torch.float32
+    pairs = steps.reshape(*steps.shape[:-1], -1, 2).sum(-1) if paired else steps
+    partial = pairs.cumsum(-1).abs().sum((-2, -1)) + (pairs.abs().sum((-2, -1)) if paired else 0.0)
+    if arm is Arm.SIMT and dtype is torch.float32:
+        # The order within eight is another one (`ordered`), so that inner partial sums are bounded by sum|p| of the eight.
+        eights = steps.reshape(*steps.shape[:-1], -1, 8)
+        before = (eights.sum(-1).cumsum(-1) - eights.sum(-1)).abs()
+        partial = (8 * (before + eights.abs().sum(-1))).sum((-2, -1))
+    lanes = steps.sum(-1)
+    for offset in (16, 8, 4, 2, 1) if arm is Arm.SIMT else (1, 2, 4, 8, 16):
+        # Only lanes that end in lane 0 matter, but all may be counted: the bound is then larger than need be.
+        lanes = lanes + torch.cat((lanes[..., offset:], torch.zeros_like(lanes[..., :offset])), dim=-1)
+        partial = partial + _feeding(lanes, arm, offset)
+    depth = additions + 6
+    return V * (1 + gamma(depth, V)) * partial + (2 * terms.shape[-1] + LANES) * FLUSH
+
+
+def _feeding(lanes: torch.Tensor, arm: Arm, offset: int) -> torch.Tensor:
+    """Sum of |partial| over the lanes that reach lane 0 after the step with `offset`."""
+    taken = lanes[..., :offset] if arm is Arm.SIMT else lanes[..., :: 2 * offset]
+    return taken.abs().sum(-1)
+
+
+def _fused_steps(terms: torch.Tensor, core: TensorCore) -> torch.Tensor:
+    """Each step cuts off n products and the sum so far, 2**-F of the largest each, and the result, 2**-23 of it."""
+    padded = torch.nn.functional.pad(terms, (0, -terms.shape[-1] % core.terms))
+    padded = padded.reshape(*terms.shape[:-1], -1, core.terms)
+    after = padded.sum(-1).cumsum(-1)
+    before = after - padded.sum(-1)
+    largest = torch.maximum(before.abs(), padded.abs().amax(-1))
+    local = (core.terms + 1) * 2.0**-core.fraction * largest + 2.0**-23 * after.abs() + FLUSH
+    return local.sum(-1) * (1 + gamma(padded.shape[-2], core.error))
+
+
+def _quantum(value: torch.Tensor) -> torch.Tensor:
+    """For each row the largest power of two that divides all of its numbers, float64; infinite for a row of zeros."""
+    mantissa, exponent = torch.frexp(value.double())
+    bits = torch.where(mantissa.isfinite(), mantissa * 2.0**53, 0.0).long()
+    quantum = (bits & -bits).double() * power_of_two(exponent - 53)
+    return torch.where(value == 0, math.inf, quantum).amin(-1)
