@@ -21,8 +21,9 @@ FORMAT_VERSION: Final = 1
 MAX_DIMENSION: Final = 2**16
 """Largest single dimension a Case may have."""
 
-MAX_ELEMENTS: Final = 2**24
-"""Largest weight or activation of a Case, in elements: 64 MiB in float32, so that a case never exhausts a device."""
+MAX_ELEMENTS: Final = 2**25
+"""Largest weight or activation of a Case, in elements: 128 MiB in float32, so that a case never exhausts a device, and
+every fused kernel is within reach: an H200 takes tensor cores at blocksize 4096 from 4161 outputs on."""
 
 MAX_SEED: Final = 2**31 - 1
 MAX_RANK: Final = 3
@@ -86,6 +87,8 @@ class Fill(enum.Enum):
     NORMAL = "normal"
     HEAVY_TAILED = "heavy_tailed"
     CANCELLING = "cancelling"
+    HUGE = "huge"
+    TINY = "tiny"
 
 
 class Stream(enum.IntEnum):

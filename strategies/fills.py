@@ -52,6 +52,22 @@ def heavy_tailed(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     return torch.ldexp(mantissa.double(), exponent)
 
 
+def huge(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Odd integers from -15 to 15, each times a power of two from 2**0 to 2**12: float16 holds them, not their products."""
+    generator = torch.Generator().manual_seed(seed)
+    mantissa = 2 * torch.randint(-8, 8, shape, generator=generator) + 1
+    exponent = torch.randint(0, 13, shape, generator=generator)
+    return torch.ldexp(mantissa.double(), exponent)
+
+
+def tiny(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Odd integers from -15 to 15, each times a power of two from 2**-24 to 2**-12: float16 holds them, not their products."""
+    generator = torch.Generator().manual_seed(seed)
+    mantissa = 2 * torch.randint(-8, 8, shape, generator=generator) + 1
+    exponent = torch.randint(-24, -11, shape, generator=generator)
+    return torch.ldexp(mantissa.double(), exponent)
+
+
 def cancelling(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Pairs a, -a along the last dimension, a from 1 to 8 in steps of 2**-6, so that sums nearly cancel."""
     generator = torch.Generator().manual_seed(seed)
@@ -67,4 +83,6 @@ FILLS: Final[dict[Fill, Callable[[tuple[int, ...], int], torch.Tensor]]] = {
     Fill.NORMAL: normal,
     Fill.HEAVY_TAILED: heavy_tailed,
     Fill.CANCELLING: cancelling,
+    Fill.HUGE: huge,
+    Fill.TINY: tiny,
 }

@@ -12,8 +12,10 @@ from typing import Final
 
 import torch
 
-from fuzz.engine.judge import Question, dtype_name, expected_dtype, finite, half_ulp, place_of
+from fuzz.engine.judge import Question, dtype_name, finite, half_ulp, place_of
 from fuzz.engine.judge_sharply import judge_sharply
+from fuzz.engine.library import Library
+from fuzz.engine.paths import Path
 from fuzz.engine.references import References
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom
@@ -24,6 +26,7 @@ from fuzz.oracle.emulate import ROUNDS_PRODUCTS
 from fuzz.oracle.model import ErrorModel
 from fuzz.oracle.reference import Product
 from fuzz.oracle.rounding import FLUSH, OVERFLOW
+from strategies.case import Case
 
 OVERFLOWED: Final = "overflow"
 UNDERFLOWED: Final = "underflow"
@@ -44,24 +47,29 @@ def judge_values(question: Question, result: torch.Tensor, references: Reference
     if product.value.shape != result.shape:
         raise ValueError(f"the reference has shape {tuple(product.value.shape)}, the result {tuple(result.shape)}")
     arms = question.path.arms(question.case, question.library)
-    model = _model(question, arms, product)
+    model = error_model_of(question.path, question.case, question.library, product)
     verdict = _judge(question, arms, result.detach(), references, model)
     return dataclasses.replace(verdict, arms=tuple(arm.value for arm in arms), model=model)
 
 
-def _model(question: Question, arms: tuple[Arm, ...], product: Product) -> ErrorModel:
-    dtype = expected_dtype(question)
-    if question.path.yields_weight:
-        return dequantize_model(dtype)
-    stored = FLOAT_DTYPES[question.path.stored(question.case, question.library)]
-    return error_model(arms, dtype, product.terms, stored, bias=product.bias is not None)
+def error_model_of(path: Path, case: Case, library: Library, product: Product) -> ErrorModel:
+    """The a-priori bound of what `path` yields: that of the weakest kernel that may run."""
+    if path.yields_weight:
+        return dequantize_model(FLOAT_DTYPES[case.weight.dtype])
+    stored, dtype = FLOAT_DTYPES[path.stored(case, library)], FLOAT_DTYPES[case.activation_dtype]
+    return error_model(path.arms(case, library), dtype, product.terms, stored, bias=product.bias is not None)
+
+
+def definitely_wrong(output: torch.Tensor, allowed: Interval) -> torch.Tensor:
+    """Which outputs (bool, same shape) lie beyond the a-priori bound, and not because an intermediate may overflow."""
+    outside = ~((output >= allowed.low) & (output <= allowed.high))
+    return outside & (allowed.finite | output.isfinite())
 
 
 def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, references: References, model: ErrorModel) -> PathVerdict:
     product, output = references.product(question.path), result.cpu()
     allowed = interval(product, model, output.dtype)
-    outside = ~((output >= allowed.low) & (output <= allowed.high))
-    verdict = _definite(question, output, allowed, outside & (allowed.finite | output.isfinite()))
+    verdict = _definite(question, output, allowed, definitely_wrong(output, allowed))
     if verdict.symptom:
         return verdict
     calibration = find(question.library.device_name, question.library.version)

@@ -17,7 +17,7 @@ class References:
     """The references of one prepared Case.
 
     Args:
-        inputs: the Case's tensors on the CPU.
+        inputs: the Case's tensors, on the CPU unless the device itself is trusted with the reference.
         prepared: the same on the device, with the quantized weight.
     """
 
@@ -28,11 +28,11 @@ class References:
         self._products: dict[tuple[bool, bool], Product] = {}
 
     def product(self, path: Path) -> Product:
-        """The float64 reference for what `path` yields, on the CPU."""
+        """The float64 reference for what `path` yields, on the device of the inputs."""
         case, key = self._prepared.case, (path.yields_weight, path.adds_bias)
         if key not in self._products:
             if self._exact is None:
-                self._exact = decode(case, self._prepared.packed, self._prepared.state)
+                self._exact = decode(case, self._prepared.packed, self._prepared.state, self._inputs.activation.device)
             if path.yields_weight:
                 self._products[key] = product_of_weight(case, self._exact)
             else:
@@ -85,7 +85,7 @@ def product_of_weight(case: Case, weight: DecodedWeight) -> Product:
         value=value,
         magnitude=value.abs() + slack,
         code_magnitude=code.abs(),
-        activation_magnitude=torch.ones(1, dtype=torch.float64),
+        activation_magnitude=torch.ones(1, dtype=torch.float64, device=value.device),
         scale_error=slack,
         bias=None,
         terms=1,

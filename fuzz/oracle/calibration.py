@@ -31,7 +31,7 @@ class Row:
 
     Attributes:
         dtype: of activation and output, such as "float16".
-        nested: the evaluations of compressed scales that agree with all outputs.
+        nested: the evaluations of compressed scales that agree best; empty for an arm without an emulation.
         outputs: how many were judged.
         outside_bound: of these, beyond the a-priori bound.
         outside_interval: of these, outside of the interval of the emulated arithmetic.
@@ -50,7 +50,7 @@ class Row:
     @property
     def usable(self) -> bool:
         """Whether the interval of the emulated arithmetic may judge."""
-        return self.outputs > 0 and self.outside_interval == 0
+        return self.outputs > 0 and len(self.nested) > 0 and self.outside_interval == 0
 
     @property
     def ordered(self) -> bool:
@@ -113,6 +113,11 @@ class Calibration:
         """The table that `to_json` wrote."""
         return cls(**{**data, "rows": tuple(Row.from_json(row) for row in data["rows"])})
 
+    @classmethod
+    def from_json_text(cls, text: str) -> Calibration:
+        """The table in a file's text."""
+        return cls.from_json(json.loads(text))
+
 
 def table_path(device: str, release: str, tables: Path = TABLES) -> Path:
     """Where the table of a device and a release is kept."""
@@ -125,4 +130,13 @@ def find(device: str, release: str, tables: Path = TABLES) -> Calibration | None
     path = table_path(device, release, tables)
     if not path.is_file():
         return None
-    return Calibration.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Calibration.from_json_text(path.read_text(encoding="utf-8"))
+
+
+def write(table: Calibration, tables: Path = TABLES) -> Path:
+    """Write a table to where `find` looks for it."""
+    path = table_path(table.device, table.release, tables)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(table.to_json(), indent=1) + "\n", encoding="utf-8")
+    find.cache_clear()
+    return path

@@ -91,7 +91,7 @@ def decode_float32(case: Case, packed: torch.Tensor, state: Any, device: torch.d
         device: of the result.
     """
     count, shape = case.weight.elements, case.weight.stored_shape
-    index = nibbles(packed_bytes(packed), count).to(device)
+    index = nibbles(packed_bytes(packed).to(device), count)
     blocks = torch.arange(count, device=device) // case.quantization.blocksize
     parts = {nested: scale.to(device)[blocks] for nested, scale in block_scales_float32(state).items()}
     return Decoded(

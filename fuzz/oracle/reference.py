@@ -67,19 +67,20 @@ def nibbles(data: torch.Tensor, count: int) -> torch.Tensor:
     return torch.stack((data >> 4, data & 15), dim=1).flatten()[:count].long()
 
 
-def decode(case: Case, packed: torch.Tensor, state: Any) -> DecodedWeight:
+def decode(case: Case, packed: torch.Tensor, state: Any, device: torch.device | str = "cpu") -> DecodedWeight:
     """The weight that `packed` and its `QuantState` stand for.
 
     Args:
         case: shape, layout, quant type and blocksize are read.
         packed: as `quantize_4bit` returned it, on any device, any storage dtype.
         state: the `QuantState`; `absmax`, `offset` and `state2` are read.
+        device: of the result.
     """
     count = case.weight.elements
-    blocks = torch.arange(count) // case.quantization.blocksize
-    code = torch.tensor(CODES[case.quantization.quant_type], dtype=torch.float32).double()
-    scale, scale_error = _scales(state)
-    flat = (code[nibbles(packed_bytes(packed), count)], scale[blocks], scale_error[blocks])
+    blocks = torch.arange(count, device=device) // case.quantization.blocksize
+    code = torch.tensor(CODES[case.quantization.quant_type], dtype=torch.float32, device=device).double()
+    scale, scale_error = (part.to(device) for part in _scales(state))
+    flat = (code[nibbles(packed_bytes(packed).to(device), count)], scale[blocks], scale_error[blocks])
     return DecodedWeight(*(_logical(case, part) for part in flat))
 
 

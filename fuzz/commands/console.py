@@ -1,0 +1,23 @@
+"""What commands share: lines on the terminal, and values of options."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from fuzz.engine.budget import parse_duration
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """One line on standard output, or on standard error, at once."""
+    stream = sys.stderr if error else sys.stdout
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def duration(text: str) -> float:
+    """Seconds from "30s", "10m", "2h"; argparse shows what is wrong with another text."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
