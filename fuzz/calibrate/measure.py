@@ -146,18 +146,17 @@ def _same(result: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 def _inputs(case: Case, device: str) -> Inputs:
     dtype = FLOAT_DTYPES[case.activation_dtype]
-    weight = _tall(case.weight.fill, case.weight.out_features, case.weight.in_features, case.seed_of(Stream.WEIGHT))
-    activation = _tall(case.activation.fill, case.activation.rows, case.weight.in_features, case.seed_of(Stream.ACTIVATION))
-    bias = FILLS[Fill.INTEGERS]((case.weight.out_features,), case.seed_of(Stream.BIAS)) if case.bias else None
+    weight, activation, terms = case.weight, case.activation, case.weight.in_features
+    bias = _tall(Fill.INTEGERS, (1, weight.out_features), case.seed_of(Stream.BIAS), device, dtype)[0] if case.bias else None
     return Inputs(
-        weight.to(device).to(FLOAT_DTYPES[case.weight.dtype]),
-        activation.to(device).to(dtype),
-        None if bias is None else bias.to(device).to(dtype),
+        _tall(weight.fill, (weight.out_features, terms), case.seed_of(Stream.WEIGHT), device, FLOAT_DTYPES[weight.dtype]),
+        _tall(activation.fill, (activation.rows, terms), case.seed_of(Stream.ACTIVATION), device, dtype),
+        bias,
     )
 
 
-@functools.lru_cache(maxsize=64)
-def _tall(fill: Fill, rows: int, columns: int, seed: int) -> torch.Tensor:
-    base = FILLS[fill]((min(rows, BASE_ROWS), columns), seed)
-    copies = [torch.roll(base, 2 * number, dims=1) for number in range(-(-rows // BASE_ROWS))]
-    return torch.cat(copies)[:rows]
+@functools.lru_cache(maxsize=16)
+def _tall(fill: Fill, shape: tuple[int, int], seed: int, device: str, dtype: torch.dtype) -> torch.Tensor:
+    rows, columns = shape
+    base = FILLS[fill]((min(rows, BASE_ROWS), columns), seed).to(device)
+    return torch.cat([torch.roll(base, 2 * number, dims=1) for number in range(-(-rows // BASE_ROWS))])[:rows].to(dtype)

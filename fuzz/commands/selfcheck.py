@@ -1,10 +1,101 @@
-"""Lets the oracle find planted faults."""
+"""Lets the oracle find planted faults. Exit status: 0 all found and nothing right flagged, 1 not so, 2 could not run."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+from fuzz.commands.console import say
+
+if TYPE_CHECKING:
+    from fuzz.engine.library import Library
+    from fuzz.selfcheck.check import Seen
+    from fuzz.selfcheck.search import Searches
+
+EMULATED_DEVICE: Final = "NVIDIA H200"
+EMULATED_RELEASE: Final = "0.50.2"
+"""The calibration that is relied on where kernels are emulated: emulations are its kernels, bit for bit."""
+
+RIGHT_CASES: Final = 40
+"""Cases of each search whose right results are judged in every step and kernel."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command line of `selfcheck`."""
-    commands.add_parser("selfcheck")
+    parser = commands.add_parser(
+        "selfcheck",
+        help="let the oracle find planted faults",
+        description="Let the oracle find planted faults. Exit status: 0 all found and nothing right flagged, 1 not so, 2 could not run.",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="cpu: emulated kernels (default); cuda: those of the GPU",
+    )
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="searches for each fault (default: 3)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only faults whose name contains this")
+    parser.set_defaults(run=lambda options: selfcheck(options.device, options.seeds, options.only))
+
+
+def selfcheck(device: str, seeds: int, only: str) -> int:
+    """Search for every planted fault, print how it fared, and return the exit status."""
+    import fuzz.engine.preload  # noqa: F401, PLC0415 - sets the environment before torch is imported
+    from fuzz.engine import devices, library, runner, switches  # noqa: PLC0415
+    from fuzz.selfcheck.check import planted  # noqa: PLC0415
+
+    try:
+        found = library.inspect_library(devices.choose(device).name)
+    except (devices.DeviceError, ImportError, ValueError) as error:
+        say(f"could not run: {error}", error=True)
+        return 2
+    switches.set_and_check()
+    runner.quiet()
+    searches = _searches(found, seeds)
+    alarms = _right_results(searches)
+    items = [item for item in planted() if only in item.name]
+    seen = [_shown(searches.find(item)) for item in items]
+    missed = [item for item in seen if not item.found]
+    for item in missed:
+        say(f"not found: {item.planted.name}")
+    say(f"{len(seen) - len(missed)} of {len(seen)} planted faults found")
+    return 1 if alarms or missed or not seen else 0
+
+
+def _searches(found: Library, seeds: int) -> Searches:
+    from fuzz.selfcheck.check import Checker, Planted  # noqa: PLC0415
+    from fuzz.selfcheck.fault import Step  # noqa: PLC0415
+    from fuzz.selfcheck.search import Searches  # noqa: PLC0415
+    from fuzz.selfcheck.subject import emulated, path_of, real  # noqa: PLC0415
+    from strategies.case import Case  # noqa: PLC0415
+
+    if found.device == "cpu":
+        judged = dataclasses.replace(found, device_name=EMULATED_DEVICE, version=EMULATED_RELEASE, fused=True)
+        return Searches(Checker(judged, emulated), range(seeds), small=True, reaches=lambda item, case: True)  # noqa: ARG005
+
+    def reaches(item: Planted, case: Case) -> bool:
+        if item.fault.step is not Step.PRODUCT:
+            return True
+        # An odd number of outputs makes the tensor-core kernel lose the CUDA context.
+        return path_of(item.arm).arms(case, found) == (item.arm,) and case.weight.out_features % 2 == 0
+
+    return Searches(Checker(found, real), range(seeds), small=False, reaches=reaches)
+
+
+def _right_results(searches: Searches) -> int:
+    """Judge results without a fault; returns how many were flagged."""
+    results = list(searches.false_alarms(RIGHT_CASES))
+    alarms = [result for result in results if result is not None]
+    for alarm in alarms:
+        say(f"false alarm: {alarm.planted.name}: {alarm.verdict.expected}, got {alarm.verdict.got}, {alarm.case}")
+    say(f"nothing planted: {len(results)} right results, {len(alarms)} flagged")
+    return len(alarms)
+
+
+def _shown(seen: Seen) -> Seen:
+    verdict = seen.verdict
+    reported = "" if verdict is None or verdict.symptom is None else verdict.symptom.value
+    grade = "" if verdict is None or verdict.grade is None else f", {verdict.grade.value}"
+    say(f"{seen.planted.name:<75} {seen.median:>5g} cases  {reported}{grade}")
+    return seen

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from fuzz.engine.guarded import Guarded
 from fuzz.engine.library import Library
 from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, Inputs
 from strategies.case import Case, Layout, PackedView
@@ -98,10 +99,9 @@ def gemv_op(prepared: Prepared) -> torch.Tensor:
 def gemv_out(prepared: Prepared) -> torch.Tensor:
     """The op `gemv_4bit.out`."""
     shape = (*prepared.activation.shape[:-1], prepared.state.shape[0])
-    # Filled with NaN, so that an element that is not written is seen.
-    out = torch.full(shape, float("nan"), dtype=prepared.activation.dtype, device=prepared.activation.device)
-    torch.ops.bitsandbytes.gemv_4bit.out(*_op_arguments(prepared), out=out)
-    return out
+    guarded = Guarded(shape, prepared.activation.dtype, prepared.activation.device)
+    torch.ops.bitsandbytes.gemv_4bit.out(*_op_arguments(prepared), out=guarded.tensor)
+    return guarded.checked()
 
 
 def gemm_op(prepared: Prepared) -> torch.Tensor:

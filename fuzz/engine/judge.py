@@ -10,6 +10,7 @@ from typing import Final
 import torch
 
 from fuzz.engine.contract import Row
+from fuzz.engine.guarded import OutOfBoundsError
 from fuzz.engine.library import Library
 from fuzz.engine.paths import Path
 from fuzz.engine.tensors import FLOAT_DTYPES
@@ -97,6 +98,8 @@ def judge_error(question: Question, error: Exception) -> PathVerdict:
     name, message = type(error).__name__, str(error)[:MESSAGE_LENGTH]
     if is_device_error(error):
         return context_lost(question.answer(), error)
+    if isinstance(error, OutOfBoundsError):
+        return question.answer(Symptom.OUT_OF_BOUNDS, expected="nothing written outside of the output", got=message)
     if question.row.ruling is not Ruling.VALID or is_out_of_memory(error):
         return question.answer(got=f"{name}: {message}")
     return question.answer(Symptom.UNEXPECTED_EXCEPTION, name, expected="a result", got=f"{name}: {message}")

@@ -105,7 +105,7 @@ def _synchronize(library: Library) -> None:
         torch.cuda.synchronize()
 
 
-_QUANTIZE_PATH: Final = paths.Path(
+QUANTIZE_PATH: Final = paths.Path(
     name=paths.QUANTIZE,
     surface=paths.QUANTIZE_SURFACE,
     applies=lambda case, library: True,  # noqa: ARG005
@@ -117,7 +117,7 @@ _QUANTIZE_PATH: Final = paths.Path(
 
 def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce) -> tuple[Prepared | None, PathVerdict]:
     row = contract.rule(case, paths.QUANTIZE_SURFACE, library)
-    question = Question(case, _QUANTIZE_PATH, library, row)
+    question = Question(case, QUANTIZE_PATH, library, row)
     announce(question.answer())
     try:
         prepared = prepare(case, inputs, library)

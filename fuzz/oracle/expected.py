@@ -62,7 +62,9 @@ class Expected:
 
 def expected(arithmetic: Arithmetic, operands: Operands) -> Expected:
     """What `arithmetic` gives for `operands`; computed in parts, so that memory is bounded."""
-    parts = [_expected(arithmetic, part) for part in _parts(operands)]
+    # An ordered tensor core holds the terms of one step at a time, everything else all of them.
+    held = arithmetic.core.terms if arithmetic.ordered and arithmetic.arm is Arm.TENSOR_CORE else operands.code.shape[1]
+    parts = [_expected(arithmetic, part) for part in _parts(operands, held)]
     joined = (torch.cat([getattr(part, item.name) for part in parts], dim=-1) for item in dataclasses.fields(Expected))
     return Expected(*joined)
 
@@ -73,8 +75,8 @@ def any_of(choices: Iterable[Arithmetic], operands: Operands, output: torch.Tens
     return functools.reduce(torch.logical_or, right)
 
 
-def _parts(operands: Operands) -> Iterator[Operands]:
-    outputs, terms = operands.code.shape
+def _parts(operands: Operands, terms: int) -> Iterator[Operands]:
+    outputs = len(operands.code)
     step = max(1, CHUNK[operands.activation.device.type] // max(len(operands.activation) * terms, 1))
     for first in range(0, outputs, step):
         yield operands.columns(first, first + step)

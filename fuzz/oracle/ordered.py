@@ -36,16 +36,24 @@ def accumulate(arm: Arm, operands: Operands, nested: Nested, core: TensorCore | 
     Raises:
         ValueError: the arm's order is not known, or a tensor core without its model.
     """
-    weight = weights(arm, operands, nested)
+    return add(arm, operands.activation, weights(arm, operands, nested), core)
+
+
+def add(arm: Arm, activation: torch.Tensor, weight: torch.Tensor, core: TensorCore | None = None) -> torch.Tensor:
+    """The float32 sum of `arm` over the products of (M, K) and (N, K), both in T, in its own order, (M, N).
+
+    Raises:
+        ValueError: the arm's order is not known, or a tensor core without its model.
+    """
     if arm is Arm.TENSOR_CORE:
         if core is None:
             raise ValueError("a tensor core is emulated by a model of it")
-        return fused_sums(operands.activation, weight, core)
+        return fused_sums(activation, weight, core)
     if arm not in (Arm.SIMT, Arm.GEMV):
         raise ValueError(f"the order of {arm.value} is not known")
-    if operands.activation.dtype is torch.float32:
-        return _by_lane_float32(arm, operands.activation, weight)
-    return _by_lane(arm, products(arm, operands.activation, weight))
+    if activation.dtype is torch.float32:
+        return _by_lane_float32(arm, activation, weight)
+    return _by_lane(arm, products(arm, activation, weight))
 
 
 def finish(total: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:

@@ -1,0 +1,50 @@
+"""The Cases that planted faults are shown in: the fuzzer's own strategy, kept small where kernels are emulated."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from fuzz.engine.explore import explore
+from strategies.case import Activation, Case, Execution, Layout, PackedView, StorageDType
+from strategies.cases import cases
+
+EMULATED_TERMS: Final = 2**19
+"""Terms of a product that is emulated on a CPU in some ten milliseconds."""
+
+MOST_ROWS: Final = 8
+
+
+def drawn(seed: int, count: int, *, small: bool) -> list[Case]:
+    """The first `count` Cases of a search, in the layout that every kernel takes, and in bytes.
+
+    Args:
+        seed: of the search.
+        count: Cases.
+        small: cut them down to what can be emulated on a CPU.
+    """
+    found: list[Case] = []
+
+    def visit(case: Case) -> bool:
+        found.append(_plain(_cut(case) if small else case))
+        return len(found) < count
+
+    explore(cases(), seed, visit)
+    return found
+
+
+def _plain(case: Case) -> Case:
+    weight = dataclasses.replace(case.weight, layout=Layout.OUT_IN)
+    quantization = dataclasses.replace(case.quantization, storage=StorageDType.UINT8)
+    return dataclasses.replace(case, weight=weight, quantization=quantization, packed=PackedView.RETURNED, execution=Execution())
+
+
+def _cut(case: Case) -> Case:
+    rows = min(case.activation.rows, MOST_ROWS)
+    activation = case.activation if rows == case.activation.rows else _with_rows(case.activation, rows)
+    outputs = max(1, min(case.weight.out_features, EMULATED_TERMS // (rows * case.weight.in_features)))
+    return dataclasses.replace(case, weight=dataclasses.replace(case.weight, out_features=outputs), activation=activation)
+
+
+def _with_rows(activation: Activation, rows: int) -> Activation:
+    return dataclasses.replace(activation, leading=(rows,))

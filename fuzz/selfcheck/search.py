@@ -1,0 +1,76 @@
+"""Searches: how many Cases of the fuzzer's own strategy each planted fault takes until it is seen."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from fuzz.engine.calls import Prepared
+from fuzz.engine.tensors import Inputs
+from fuzz.engine.verdict import PathVerdict
+from fuzz.selfcheck.check import MOST_CASES, Checker, Planted, Seen, applies, correct
+from fuzz.selfcheck.draw import drawn
+from strategies.case import Case
+
+Reaches = Callable[[Planted, Case], bool]
+"""Whether the right kernel of a planted fault would run in a Case."""
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarm:
+    """A verdict with a symptom on a right result."""
+
+    planted: Planted
+    case: Case
+    verdict: PathVerdict
+
+
+class Searches:
+    """Several searches, each with Cases of its own.
+
+    Args:
+        checker: the judge and the right kernels.
+        seeds: one for each search.
+        small: whether Cases are cut down to what can be emulated on a CPU.
+        reaches: whether a Case reaches a kernel.
+    """
+
+    def __init__(self, checker: Checker, seeds: Sequence[int], *, small: bool, reaches: Reaches) -> None:
+        self._checker, self._reaches = checker, reaches
+        self._cases = {seed: drawn(seed, MOST_CASES, small=small) for seed in seeds}
+        self._prepared = functools.lru_cache(maxsize=64)(checker.prepare)
+
+    def find(self, item: Planted) -> Seen:
+        """Search for one planted fault with every seed."""
+        verdicts: list[PathVerdict] = []
+        counts: list[int | None] = []
+        for seed, cases in self._cases.items():
+            counts.append(None)
+            for number, case in enumerate(cases, 1):
+                verdict = self._judge(item, case, seed * MOST_CASES + number)
+                if verdict is not None and verdict.symptom is not None:
+                    counts[-1] = number
+                    verdicts.append(verdict)
+                    break
+        return Seen(item, tuple(counts), verdicts[0] if verdicts else None)
+
+    def false_alarms(self, cases: int) -> Iterator[FalseAlarm | None]:
+        """One entry for each right result of the first `cases` Cases in every step and kernel: None if it is not flagged."""
+        for seed, drawn_cases in self._cases.items():
+            for number, case in enumerate(drawn_cases[:cases], 1):
+                for item in correct():
+                    verdict = self._judge(item, case, seed * MOST_CASES + number)
+                    if verdict is not None:
+                        yield FalseAlarm(item, case, verdict) if verdict.symptom else None
+
+    def _judge(self, item: Planted, case: Case, seed: int) -> PathVerdict | None:
+        if not (applies(item, case) and self._reaches(item, case)):
+            return None
+        inputs, prepared = self._tensors(case)
+        return self._checker.judge(item, inputs, prepared, torch.Generator().manual_seed(seed))
+
+    def _tensors(self, case: Case) -> tuple[Inputs, Prepared]:
+        return self._prepared(case)
