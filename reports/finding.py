@@ -38,7 +38,9 @@ class Finding:
         case: the minimal Case. `first_case` is the one that was seen first.
         triggers: the fields of the minimal Case that are not neutral, each of them necessary.
         expected, got: for people, from the minimal Case.
-        model: coefficients of the bound, see `fuzz.engine.verdict.ErrorModel`; None unless values are wrong.
+        grade: how sure it is that a number is wrong, see `fuzz.engine.verdict.Grade`; empty for other symptoms.
+        arms, kernels: the kernels that may have run by upstream's dispatch rule, and the names that a profiler saw.
+        model: coefficients of the bound, see `fuzz.oracle.model.ErrorModel`; None unless values are wrong.
         reproduced, attempts: in how many of how many fresh processes the minimal Case failed.
         observed: how many Cases of the run failed like this.
         trials: how many Cases the reduction ran; `minimal` tells whether it ended before its time was up.
@@ -70,6 +72,8 @@ class Finding:
     system: dict[str, str]
     script: ScriptRun | None = None
     known: str | None = None
+    grade: str = ""
+    kernels: tuple[str, ...] = ()
     signature: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +94,12 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The finding as JSON data."""
         data = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        data |= {"case": self.case.to_json(), "first_case": self.first_case.to_json(), "arms": list(self.arms)}
+        data |= {
+            "case": self.case.to_json(),
+            "first_case": self.first_case.to_json(),
+            "arms": list(self.arms),
+            "kernels": list(self.kernels),
+        }
         data["script"] = None if self.script is None else dataclasses.asdict(self.script)
         return {"format_version": FORMAT_VERSION, "slug": self.slug, "verified": self.verified, **data}
 
@@ -110,10 +119,10 @@ class Finding:
         if missing := sorted(names - set(values)):
             raise RecordError(f"the finding lacks {missing[0]!r}")
         values |= {"case": Case.from_json(values["case"]), "first_case": Case.from_json(values["first_case"])}
-        for name, kind in {"arms": list, "triggers": dict, "others": dict, "system": dict}.items():
+        for name, kind in {"arms": list, "kernels": list, "triggers": dict, "others": dict, "system": dict}.items():
             if not isinstance(values[name], kind):
                 raise RecordError(f"{name!r} of the finding is not a JSON {'array' if kind is list else 'object'}")
-        return cls(**values | {"arms": tuple(values["arms"]), "script": _script(values["script"])})
+        return cls(**values | {"arms": tuple(values["arms"]), "kernels": tuple(values["kernels"]), "script": _script(values["script"])})
 
 
 def _script(data: object) -> ScriptRun | None:

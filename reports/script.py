@@ -12,9 +12,12 @@ from collections.abc import Callable
 from typing import Final
 
 from reports.finding import Finding
+from reports.script_arithmetic import GRADES, arithmetic_check
 from reports.script_calls import CALLS, quantize_call
 from reports.script_quantize import quantize_check
+from reports.script_range import range_check
 from reports.script_reference import value_check
+from reports.script_relation import relation_check
 from reports.text import one_line
 from strategies.case import Fill, Layout, Stream
 
@@ -29,7 +32,7 @@ def write_script(finding: Finding) -> str:
     """The text of `repro.py` for a finding."""
     device = finding.system["device"]
     dies = finding.symptom in _IN_CHILD
-    multiplies = finding.symptom == "wrong value" and finding.path not in _WEIGHT_ONLY
+    multiplies = finding.symptom in {"wrong value", "broken relation", "range divergence"} and finding.path not in _WEIGHT_ONLY
     parts = [
         _docstring(finding),
         _imports(finding, dies=dies),
@@ -55,6 +58,8 @@ def _docstring(finding: Finding) -> str:
 
 def _imports(finding: Finding, *, dies: bool) -> str:
     modules = ["import subprocess", "import sys"] if dies else ["import sys"]
+    if finding.symptom == "broken relation":
+        modules = ["import copy", *modules]
     needs_bnb = "bnb." in "".join(CALLS[finding.path](finding.case))
     libraries = ["import torch"] + (["import bitsandbytes as bnb"] if needs_bnb else [])
     return "\n".join([*modules, "", *libraries, "import bitsandbytes.functional as F"])
@@ -135,6 +140,10 @@ def _guarded(finding: Finding, on_error: int | None = None) -> list[str]:
 
 
 def _check(finding: Finding) -> str:
+    if finding.symptom == "broken relation":
+        return relation_check(finding)
+    if finding.symptom == "wrong value" and finding.grade in GRADES:
+        return arithmetic_check(finding, _guarded(finding))
     if finding.path == "quantize_4bit" and finding.symptom in {"wrong shape", "wrong dtype", "wrong value"}:
         return quantize_check(finding, _guarded(finding))
     return _CHECKS[finding.symptom](finding)
@@ -182,6 +191,25 @@ def _check_missing_error(finding: Finding) -> str:
     )
 
 
+def _check_guard(finding: Finding) -> str:
+    """The op `gemv_4bit.out` writes into the middle of a larger buffer; its own output line is replaced."""
+    quantize, *call = _call(finding)
+    lines = [line for line in call if not line.startswith("result = torch.full")]
+    return "\n".join(
+        [
+            quantize,
+            "size = torch.Size((*x.shape[:-1], state.shape[0])).numel()",
+            "buffer = torch.full((size + 512,), -42.5, dtype=x.dtype, device=x.device)",
+            "result = buffer[256 : 256 + size].view(*x.shape[:-1], state.shape[0])",
+            *lines,
+            "outside = int((buffer[:256] != -42.5).sum() + (buffer[256 + size :] != -42.5).sum())",
+            'print("expected: nothing written outside of the output")',
+            'print(f"got:      {outside} elements")',
+            "sys.exit(outside > 0)",
+        ]
+    )
+
+
 def _in_child(finding: Finding, inputs: str) -> str:
     """The call in a second process, because it ends the process that makes it."""
     synchronize = ["    torch.cuda.synchronize()"] if finding.system["device"] == "cuda" else []
@@ -221,4 +249,6 @@ _CHECKS: Final[dict[str, Callable[[Finding], str]]] = {
     "wrong value": lambda finding: value_check(finding, _guarded(finding)),
     "unexpected exception": _check_exception,
     "missing error": _check_missing_error,
+    "range divergence": lambda finding: range_check(finding, _guarded(finding)),
+    "written out of bounds": _check_guard,
 }

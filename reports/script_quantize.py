@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 from reports.finding import Finding
+from reports.script_codes import numbers_check
 
 _MAP: Final = """\
 # The 8-bit dynamic map (https://arxiv.org/abs/1511.04561): midpoints of 1, 2, 4, ... 64 parts of each of seven decades.
@@ -24,7 +25,7 @@ sys.exit(bool(wrong.any()))"""
 def quantize_check(finding: Finding, call: list[str]) -> str:
     """Lines that make the call and exit with 1 while what it returns is wrong in the finding's way."""
     if finding.symptom == "wrong value":
-        return "\n".join([*call, "", _MAP])
+        return "\n".join([*call, "", _MAP]) if finding.how == "8-bit map" else numbers_check(finding, call)
     expected, got, test = _question(finding)
     unit = " bytes" if finding.how == "packed weight too short" else ""
     return "\n".join(

@@ -30,15 +30,21 @@ def value_check(finding: Finding, call: list[str]) -> str:
     """
     if finding.model is None:
         raise ValueError(f"{finding.signature}: wrong values without an error model")
-    expected = _expected_weight(finding.case) if finding.path == "dequantize_4bit" else _expected_product(finding)
-    return "\n".join([*call, "", *_decode(finding.case), "", *expected, "", *_compare(finding)])
+    expected = _expected_weight(finding.case) if finding.path == "dequantize_4bit" else expected_product(finding)
+    return "\n".join([*call, "", *decode(finding.case), "", *expected, "", *_compare(finding)])
 
 
-def _decode(case: Case) -> list[str]:
-    first, *rest = _CODES[case.quantization.quant_type]
+def code_table(quant_type: QuantType, suffix: str) -> list[str]:
+    """The line that defines the code table, as a tensor of the dtype that `suffix` turns it into."""
+    first, *rest = _CODES[quant_type]
+    return [f"code = torch.tensor(\n    {first}" + "".join(f"\n{line}" for line in rest) + f"\n){suffix}"]
+
+
+def decode(case: Case) -> list[str]:
+    """Lines that decode the packed weight into codes `c` and weights `w`, [out_features, in_features], float64."""
     lines = [
         "# The weight that the packed bytes stand for: high nibble first, code times the scale of its block, in float64.",
-        f"code = torch.tensor(\n    {first}" + "".join(f"\n{line}" for line in rest) + "\n).double()",
+        *code_table(case.quantization.quant_type, ".double()"),
         "data = packed.detach().cpu().contiguous().view(torch.uint8).flatten()",
         "index = torch.stack((data >> 4, data & 15), dim=1).flatten()[: weight.numel()].long()",
         f"block = torch.arange(weight.numel()) // {case.quantization.blocksize}",
@@ -71,7 +77,8 @@ def _expected_weight(case: Case) -> list[str]:
     return lines
 
 
-def _expected_product(finding: Finding) -> list[str]:
+def expected_product(finding: Finding) -> list[str]:
+    """Lines that compute the product `expected`, and the sum of magnitudes beside it, float64."""
     lines = ["a = x.detach().cpu().double()", "product = a @ w.t()", "magnitude = a.abs() @ w.abs().t()"]
     if finding.case.quantization.compress_statistics:
         lines.append("scale_error = a.abs() @ (c.abs() * slack).t()")
@@ -80,6 +87,11 @@ def _expected_product(finding: Finding) -> list[str]:
 
 def _adds_bias(finding: Finding) -> bool:
     return finding.case.bias and finding.path != "dequantize_4bit" and not finding.path.startswith("gemv_4bit")
+
+
+def _bias_term(finding: Finding) -> str:
+    coefficient = (finding.model or {}).get("bias", 0.0)
+    return f" + {coefficient:.8g} * bias.cpu().double().abs()" if coefficient and _adds_bias(finding) else ""
 
 
 def _compare(finding: Finding) -> list[str]:
@@ -96,7 +108,7 @@ def _compare(finding: Finding) -> list[str]:
     late = f"{model['late_rounding']:.8g} * (size + bound) + {model['late_underflow']:.8g} + " if model["late_rounding"] else ""
     return [
         "# Bound on the rounding error of any summation order: unit roundoff of each step times sum|x||w|, and underflow.",
-        f"bound = {base} + {model['constant']:.8g}",
+        f"bound = {base}{_bias_term(finding)} + {model['constant']:.8g}",
         f"size = {size}",
         f"bound = bound + {late}2**-23 * (size + bound)",
         f"bound = bound + {_ROUNDOFF[dtype]} * (size + bound) + {_UNDERFLOW[dtype]}  # the output's own rounding",

@@ -91,6 +91,25 @@ class Fill(enum.Enum):
     TINY = "tiny"
 
 
+class Relation(enum.Enum):
+    """A second call whose result follows from the first one's, bit for bit. `fuzz.engine.relations` says when."""
+
+    NONE = "none"
+    RERUN = "rerun"
+    SIGN = "sign"
+    ZERO_INPUT = "zero_input"
+    SCALED_ACTIVATION = "scaled_activation"
+    SCALED_WEIGHT = "scaled_weight"
+    ZERO_BIAS = "zero_bias"
+    ROW_ALONE = "row_alone"
+    PERMUTED_ROWS = "permuted_rows"
+    PERMUTED_OUTPUTS = "permuted_outputs"
+    APPENDED_ZEROS = "appended_zeros"
+    HALVED_BLOCKSIZE = "halved_blocksize"
+    STORAGE_VIEW = "storage_view"
+    STRIDED = "strided"
+
+
 class Stream(enum.IntEnum):
     """The random tensors of a Case. It has one seed, from which each stream takes its own."""
 
@@ -156,6 +175,7 @@ class Execution:
     """How the call is made."""
 
     grad: bool = False  # the activation requires grad, and grad mode is on
+    relation: Relation = Relation.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +272,7 @@ _CHOICES: Final[dict[str, type[enum.Enum]]] = {
     "packed": PackedView,
     "activation.dtype": FloatDType,
     "activation.fill": Fill,
+    "execution.relation": Relation,
 }
 _FLAGS: Final = frozenset({"quantization.compress_statistics", "bias", "execution.grad"})
 

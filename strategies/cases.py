@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import strategies as st
 
 from strategies.activations import activations
-from strategies.case import Case, Execution, Fill, FloatDType, Layout, Weight
+from strategies.case import Case, Execution, Fill, FloatDType, Layout, Relation, Weight
 from strategies.quantization import packed_views, quantizations
 from strategies.shapes import weight_sizes
 
@@ -16,6 +18,7 @@ _LAYOUTS = st.sampled_from(Layout)
 _DTYPES = st.sampled_from(FloatDType)
 _FILLS = st.sampled_from(Fill)
 _FLAGS = st.booleans()
+_RELATIONS = st.sampled_from([relation for relation in Relation if relation is not Relation.NONE])
 _SEEDS = st.integers(0, MAX_DRAWN_SEED)
 
 
@@ -43,3 +46,11 @@ def cases(draw: st.DrawFn) -> Case:
         execution=Execution(grad=draw(_FLAGS)),
         seed=draw(_SEEDS),
     )
+
+
+@st.composite
+def related_cases(draw: st.DrawFn) -> Case:
+    """Cases with a relation that is to hold, in the layout in which every path takes them."""
+    case = draw(cases())
+    weight = dataclasses.replace(case.weight, layout=Layout.OUT_IN)
+    return dataclasses.replace(case, weight=weight, execution=Execution(relation=draw(_RELATIONS)))

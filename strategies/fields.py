@@ -9,10 +9,11 @@ import dataclasses
 import enum
 from typing import Any, Final
 
-from strategies.case import BLOCKSIZES, Case, Fill, FloatDType, Layout, PackedView, QuantType, StorageDType
+from strategies.case import BLOCKSIZES, Case, Fill, FloatDType, Layout, PackedView, QuantType, Relation, StorageDType
 
 CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "execution.grad": (False, True),
+    "execution.relation": tuple(Relation),
     "bias": (False, True),
     "quantization.compress_statistics": (False, True),
     "quantization.storage": tuple(StorageDType),

@@ -113,7 +113,9 @@ class Confirmation:
         return [future.result() for future in self._futures if future.done() and not future.cancelled() and not future.exception()]
 
     def finish(self, observed: Callable[[FailureKey], int]) -> list[Finding]:
-        """Wait for all, write the final counts, and return findings in the order in which they were seen.
+        """Wait for all so far, write the final counts, and return findings in the order in which they were seen.
+
+        Can be called again after more candidates were added.
 
         Args:
             observed: how many Cases of the run failed with a key.
@@ -122,12 +124,15 @@ class Confirmation:
             HarnessError: a child could not be started again.
         """
         findings = [future.result() for future in self._futures]
-        self._pool.shutdown()
         return [self._counted(finding, observed) for finding in findings]
+
+    def shutdown(self) -> None:
+        """End the pool; what has not begun is dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def abandon(self) -> list[Finding]:
         """Drop what has not begun and return the findings that are there."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.shutdown()
         return self._results()
 
     def _counted(self, finding: Finding, observed: Callable[[FailureKey], int]) -> Finding:
@@ -183,7 +188,9 @@ class Confirmation:
             expected=verdict.expected,
             got=verdict.got,
             error_over_bound=verdict.error_over_bound,
+            grade=verdict.grade.value if verdict.grade else "",
             arms=verdict.arms,
+            kernels=verdict.kernels,
             model=None if verdict.model is None else dataclasses.asdict(verdict.model),
             reproduced=verification.reproduced,
             attempts=verification.attempts,

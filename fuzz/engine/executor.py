@@ -59,6 +59,7 @@ class _Request:
     only: Sequence[str] | None
     skip: Sequence[str]
     callback: Callback
+    profile: bool = False
     at: PathVerdict | None = None
     attempts: int = 0
     verdicts: list[PathVerdict] = field(default_factory=list)
@@ -133,10 +134,13 @@ class Executor:
         while len(self._queue) >= PIPELINE or (self._child is not None and self._queue and self._child.has_message):
             self._step()
 
-    def run(self, case: Case, only: Sequence[str] | None = None) -> CaseResult:
-        """Run `case` and wait for its result (and for all that was queued before it)."""
+    def run(self, case: Case, only: Sequence[str] | None = None, *, profile: bool = False) -> CaseResult:
+        """Run `case` and wait for its result (and for all that was queued before it).
+
+        With `profile` a failing verdict names the kernels that its path launches.
+        """
         results: list[CaseResult] = []
-        self._enqueue(case, results.append, only, ())
+        self._enqueue(case, results.append, only, (), profile=profile)
         self.drain()
         return results[0]
 
@@ -145,16 +149,22 @@ class Executor:
         while self._queue:
             self._step()
 
-    def _enqueue(self, case: Case, callback: Callback, only: Sequence[str] | None, skip: Sequence[str]) -> None:
+    def _enqueue(self, case: Case, callback: Callback, only: Sequence[str] | None, skip: Sequence[str], *, profile: bool = False) -> None:
         self.start()
         self._numbers += 1
-        request = _Request(self._numbers, case, only, skip, callback)
+        request = _Request(self._numbers, case, only, skip, callback, profile)
         self._queue.append(request)
         self._send(request)
 
     def _send(self, request: _Request) -> None:
         only = None if request.only is None else list(request.only)
-        message = {"id": request.number, "case": request.case.to_json(), "only": only, "skip": list(request.skip)}
+        message = {
+            "id": request.number,
+            "case": request.case.to_json(),
+            "only": only,
+            "skip": list(request.skip),
+            "profile": request.profile,
+        }
         if self._child is not None:
             self._child.send(message)  # if the child is dead, the next step sees it and sends this again
 

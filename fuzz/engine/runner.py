@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import warnings
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -13,7 +15,9 @@ from fuzz.engine import contract, paths
 from fuzz.engine.calls import Prepared, prepare
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_quantize import judge_quantized
+from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.judge_values import judge_values
+from fuzz.engine.launches import launched
 from fuzz.engine.library import Library
 from fuzz.engine.references import References
 from fuzz.engine.tensors import Inputs, build
@@ -24,20 +28,37 @@ from strategies.case import Case
 Announce = Callable[[PathVerdict], None]
 """Called with a pending verdict before a path runs, so that the parent knows where a process died."""
 
+_WRONG_NUMBERS: Final = frozenset({Symptom.WRONG_VALUE, Symptom.RANGE_DIVERGENCE, Symptom.BROKEN_RELATION})
+
 DEQUANTIZE: Final = "dequantize_4bit"
 
 
-def run_case(
-    case: Case, library: Library, announce: Announce, only: Collection[str] | None = None, skip: Collection[str] = ()
-) -> Iterator[PathVerdict]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What of a Case is run.
+
+    Attributes:
+        only: names of paths; None for all. `quantize_4bit` and what a path requires always run.
+        skip: names of paths that are not run, nor what requires them.
+        profile: run a path that fails with wrong numbers once more under the profiler, for the names of its kernels.
+    """
+
+    only: Collection[str] | None = None
+    skip: Collection[str] = ()
+    profile: bool = False
+
+
+EVERYTHING: Final = Selection()
+
+
+def run_case(case: Case, library: Library, announce: Announce, selection: Selection = EVERYTHING) -> Iterator[PathVerdict]:
     """Run `case` on every path that applies; verdicts come as they are reached.
 
     Args:
         case: the input.
         library: the features of the bitsandbytes that is loaded.
         announce: told of each path before it runs.
-        only: names of paths; None for all. `quantize_4bit` and what a path requires always run.
-        skip: names of paths that are not run, nor what requires them.
+        selection: the paths to run, and how.
 
     Yields:
         Verdicts of the quantization and of each path. After a lost context nothing more is run.
@@ -49,20 +70,34 @@ def run_case(
     if prepared is None or verdict.symptom not in (None, Symptom.WRONG_VALUE):
         return
     references = References(inputs, prepared)
-    failed: dict[str, Symptom | None] = dict.fromkeys(skip)
-    for path in _selected(case, library, only):
+    failed: dict[str, Symptom | None] = dict.fromkeys(selection.skip)
+    for path in _selected(case, library, selection.only):
         if path.name in failed or _explained(path, case, library, failed):
             failed.setdefault(path.name, None)
             continue
         question = Question(case, path, library, contract.rule(case, path.surface, library))
         announce(question.answer())
         finished = _run(path, prepared)
-        verdict = judge_outcome(question, finished) or judge_values(question, finished.tensor, references)
-        yield verdict
+        verdict = judge_outcome(question, finished) or _judge_numbers(question, finished, prepared, references)
+        yield _with_kernels(verdict, path, prepared) if selection.profile else verdict
         if verdict.symptom:
             failed[path.name] = verdict.symptom
         if verdict.symptom is Symptom.CONTEXT_LOST:
             return
+
+
+def _with_kernels(verdict: PathVerdict, path: paths.Path, prepared: Prepared) -> PathVerdict:
+    if verdict.symptom not in _WRONG_NUMBERS or prepared.library.device != "cuda":
+        return verdict
+    return dataclasses.replace(verdict, kernels=launched(lambda: path.run(prepared)))
+
+
+def _judge_numbers(question: Question, finished: Finished, prepared: Prepared, references: References) -> PathVerdict:
+    verdict = judge_values(question, finished.tensor, references)
+    if verdict.symptom:
+        return verdict
+    related = judge_relation(question, finished.tensor, prepared, lambda second: _run(question.path, second))
+    return related or verdict
 
 
 def _selected(case: Case, library: Library, only: Collection[str] | None) -> Iterator[paths.Path]:

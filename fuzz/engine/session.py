@@ -47,7 +47,7 @@ class Options:
 
 
 class Session:
-    """A run. Use `start`, then `explore` for each property, then `finish`.
+    """A run. Use `start`, then `explore` and `finish` for each property, then `close`.
 
     Args:
         options: what the user chose.
@@ -69,6 +69,7 @@ class Session:
         self._on_progress, self._on_observation = on_progress, on_observation
         self._work: tuple[Campaign, Confirmation] | None = None
         self._unconfirmed: list[dict[str, str]] = []
+        self._late: list[dict[str, str]] = []
         self._recorded = 0.0
         self._finished = False
         self.ready: Ready | None = None
@@ -102,23 +103,24 @@ class Session:
             share: part of the time that is left, from 0 to 1.
         """
         until = self.budget.elapsed + max(self.budget.left, 0.0) * share
+        self._finished = False
         self._running()[0].explore(strategy, self.options.seed, until)
 
     def finish(self) -> list[Finding]:
-        """Wait for the confirmations, write the run, and end the children. Returns the verified findings."""
+        """Wait for the confirmations and write the run. Returns the verified findings that no earlier call returned."""
         campaign, confirmation = self._running()
-        try:
-            findings = confirmation.finish(lambda key: campaign.progress.failures[key])
-        finally:
-            self._executor.close()
+        findings = confirmation.finish(lambda key: campaign.progress.failures[key])
+        before = {finding.signature for finding in self.findings}
         self._finished = True
         self.findings = [finding for finding in findings if finding.verified]
-        self._unconfirmed += [_unconfirmed(finding) for finding in findings if not finding.verified]
+        self._unconfirmed = [_unconfirmed(finding) for finding in findings if not finding.verified]
         self._write_record(campaign.progress.stop_reason)
-        return self.findings
+        return [finding for finding in self.findings if finding.signature not in before]
 
     def close(self) -> None:
         """End the children. A run that was not finished is recorded as interrupted, and what is not confirmed dropped."""
+        if self._work is not None:
+            self._work[1].shutdown()
         if self._work is not None and not self._finished:
             self._work[0].progress.stop_reason = "interrupted"
             self.findings = [finding for finding in self._work[1].abandon() if finding.verified]
@@ -159,7 +161,7 @@ class Session:
         key = observation.key
         name = signature(key.surface, key.path, key.symptom.value, key.how, fields.triggers(observation.case))
         reason = "seen too late to be reduced and confirmed; a larger budget gives it time"
-        self._unconfirmed.append({"signature": name, "slug": "", "reason": reason})
+        self._late.append({"signature": name, "slug": "", "reason": reason})
 
     def seconds_to_finish(self, more: Observation | None = None) -> float:
         """Seconds to keep at the end for confirmations that are under way, and for one `more`."""
@@ -187,7 +189,7 @@ class Session:
             seconds=round(self.budget.elapsed, 3),
             stop_reason=stop_reason,
             findings=[_entry(finding) for finding in self.findings],
-            unconfirmed=self._unconfirmed,
+            unconfirmed=[*self._unconfirmed, *self._late],
         )
 
     def _write_record(self, stop_reason: str) -> None:

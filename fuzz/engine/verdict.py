@@ -47,7 +47,8 @@ class PathVerdict:
     """The judgement of one path. `symptom` None means that nothing is wrong.
 
     `how` tells apart what shares a symptom and is stable between runs: an exception's type, an exit status, a signal.
-    `expected` and `got` are for people and may contain measured values. `arms` are the kernels that may have run.
+    `expected` and `got` are for people and may contain measured values. `arms` are the kernels that may have run by
+    upstream's dispatch rule, `kernels` the names of those that a profiler saw.
     """
 
     path: str
@@ -61,6 +62,7 @@ class PathVerdict:
     grade: Grade | None = None
     error_over_bound: float | None = None
     arms: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
     model: ErrorModel | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +71,7 @@ class PathVerdict:
         data["ruling"] = self.ruling.value
         data["symptom"] = self.symptom.value if self.symptom else None
         data["grade"] = self.grade.value if self.grade else None
-        data["arms"] = list(self.arms)
+        data["arms"], data["kernels"] = list(self.arms), list(self.kernels)
         return data
 
     @classmethod
@@ -83,6 +85,7 @@ class PathVerdict:
                 "symptom": Symptom(symptom) if symptom else None,
                 "grade": Grade(grade) if grade else None,
                 "arms": tuple(data["arms"]),
+                "kernels": tuple(data["kernels"]),
                 "model": ErrorModel(**model) if model else None,
             }
         )

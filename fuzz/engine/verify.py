@@ -43,9 +43,11 @@ def selection(key: FailureKey) -> list[str]:
 def verify(case: Case, key: FailureKey, device: str, watchdog: float, attempts: int = ATTEMPTS) -> Verification:
     """Run `case` in `attempts` fresh processes, then its other paths in one more."""
     verdicts: list[PathVerdict] = []
-    for _ in range(attempts):
+    for attempt in range(attempts):
+        # The last one under the profiler, which could disturb what it watches.
+        profile = attempt == attempts - 1 and device == "cuda"
         with Executor(device, watchdog, spares=0) as executor:
-            failure = executor.run(case, selection(key)).failure(key)
+            failure = executor.run(case, selection(key), profile=profile).failure(key)
             verdicts += [failure] if failure else []
     others = other_paths(case, key, device, watchdog) if verdicts else {}
     return Verification(len(verdicts), attempts, verdicts[-1] if verdicts else None, others)

@@ -90,7 +90,8 @@ def _answer(pipe: Connection, request: dict[str, Any], library: Any) -> bool:
 
     lost = False
     try:
-        for verdict in runner.run_case(Case.from_json(request["case"]), library, announce, request["only"], request["skip"]):
+        selected = runner.Selection(only=request["only"], skip=request["skip"], profile=request["profile"])
+        for verdict in runner.run_case(Case.from_json(request["case"]), library, announce, selected):
             _send(pipe, {"id": number, "verdict": verdict.to_json()})
             lost = lost or verdict.symptom is Symptom.CONTEXT_LOST
     except Exception as error:  # noqa: BLE001 - a mistake of ours, or a context that was lost outside of a path

@@ -57,6 +57,8 @@ def _dense(dtype: torch.dtype, terms: int, stored: torch.dtype) -> ErrorModel:
         product=weight * (1 + reduction) + reduction,
         code=2 * FLUSH,
         activation=2 * (UNDERFLOW[stored] + UNDERFLOW[dtype] + FLUSH),
+        # A BLAS may add to what already holds the bias: one more term of the sum.
+        bias=reduction,
         constant=2 * terms * FLUSH,
     )
 
@@ -129,6 +131,7 @@ def interval(product: Product, model: ErrorModel, dtype: torch.dtype) -> Interva
     value, error = product.value, _sum_error(product, model)
     rounded_early = value.abs()
     if product.bias is not None:
+        error = error + model.bias * product.bias.abs()
         value = value + product.bias
         rounded_early = torch.maximum(rounded_early, value.abs())
         error = error + V * (value.abs() + error)

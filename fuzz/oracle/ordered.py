@@ -18,9 +18,11 @@ LANES = 32
 PER_LANE = 32
 """A lane owns 32 neighbouring terms of every 1024."""
 
-_FUSED_TREE = (16, 8, 4, 2, 1)  # shfl_down offsets, csrc/gemm_4bit_simt.cu
-_GEMV_TREE = (1, 2, 4, 8, 16)  # cub::WarpReduce
-_PAIRED = (0, 4, 1, 5, 2, 6, 3, 7)
+FUSED_TREE = (16, 8, 4, 2, 1)
+GEMV_TREE = (1, 2, 4, 8, 16)
+"""Offsets by which lanes are added: shfl_down in csrc/gemm_4bit_simt.cu, cub::WarpReduce in the legacy gemv."""
+
+PAIRED = (0, 4, 1, 5, 2, 6, 3, 7)
 """Order in which the fused float32 kernel takes eight neighbours: two vector loads, one element of each in turn."""
 
 
@@ -51,9 +53,11 @@ def add(arm: Arm, activation: torch.Tensor, weight: torch.Tensor, core: TensorCo
         return fused_sums(activation, weight, core)
     if arm not in (Arm.SIMT, Arm.GEMV):
         raise ValueError(f"the order of {arm.value} is not known")
+    fused = arm is Arm.SIMT
+    tree = FUSED_TREE if fused else GEMV_TREE
     if activation.dtype is torch.float32:
-        return _by_lane_float32(arm, activation, weight)
-    return _by_lane(arm, products(arm, activation, weight))
+        return sum_by_lane_float32(activation, weight, PAIRED if fused else tuple(range(8)), tree)
+    return sum_by_lane(products(arm, activation, weight), fused, tree)
 
 
 def finish(total: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:
@@ -61,35 +65,37 @@ def finish(total: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -
     return (total if bias is None else flush(total + bias.float())).to(dtype)
 
 
-def _steps(terms: torch.Tensor) -> torch.Tensor:
+def steps_of_lanes(terms: torch.Tensor) -> torch.Tensor:
     """(..., K) in the order of a lane's steps: (groups * 32, ..., lanes), padded with zeros, which change no sum."""
     padded = torch.nn.functional.pad(terms, (0, -terms.shape[-1] % (LANES * PER_LANE)))
     grouped = padded.reshape(*terms.shape[:-1], -1, LANES, PER_LANE)  # ..., group, lane, step
     return grouped.movedim(-2, -1).flatten(-3, -2).movedim(-2, 0)
 
 
-def _by_lane(arm: Arm, terms: torch.Tensor) -> torch.Tensor:
-    steps = flush(_steps(terms))
-    if arm is Arm.SIMT:  # acc += p.x + p.y
+def sum_by_lane(terms: torch.Tensor, pairs_first: bool, tree: tuple[int, ...]) -> torch.Tensor:  # noqa: FBT001 - quoted in scripts
+    """Sum of float32 terms (..., K): each lane in order, the fused kernel two neighbours at once, then the lanes."""
+    steps = flush(steps_of_lanes(terms))
+    if pairs_first:  # acc += p.x + p.y
         steps = flush(steps[0::2] + steps[1::2])
     total = torch.zeros_like(steps[0])
     for step in steps:
         total = flush(total + step)
-    return _tree(total, _FUSED_TREE if arm is Arm.SIMT else _GEMV_TREE)
+    return sum_of_lanes(total, tree)
 
 
-def _by_lane_float32(arm: Arm, activation: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    x, w = _steps(flush(activation)[:, None, :]), _steps(flush(weight)[None])
+def sum_by_lane_float32(activation: torch.Tensor, weight: torch.Tensor, places: tuple[int, ...], tree: tuple[int, ...]) -> torch.Tensor:
+    """Sum of unrounded products of (M, K) and (N, K), float32, by fused multiply-adds: each lane in order, then the lanes."""
+    x, w = steps_of_lanes(flush(activation)[:, None, :]), steps_of_lanes(flush(weight)[None])
     total = torch.zeros((x.shape[1], w.shape[2], LANES), device=x.device)
     for first in range(0, len(x), 8):
-        for place in _PAIRED if arm is Arm.SIMT else range(8):
+        for place in places:
             total = flush(multiply_add(x[first + place], w[first + place], total))
-    return _tree(total, _FUSED_TREE if arm is Arm.SIMT else _GEMV_TREE)
+    return sum_of_lanes(total, tree)
 
 
-def _tree(lanes: torch.Tensor, offsets: tuple[int, ...]) -> torch.Tensor:
+def sum_of_lanes(lanes: torch.Tensor, tree: tuple[int, ...]) -> torch.Tensor:
     """Sum of 32 lanes (..., 32) as shuffles add them: lane l takes lane l + offset; lane 0 has the result."""
-    for offset in offsets:
+    for offset in tree:
         shifted = torch.cat((lanes[..., offset:], lanes[..., LANES - offset :]), dim=-1)
         lanes = flush(lanes + shifted)
     return lanes[..., 0]

@@ -61,6 +61,8 @@ def sums(arm: Arm, operands: Operands, nested: Nested, core: TensorCore) -> Sums
     x = operands.activation
     if arm is Arm.LINEAR:
         value, magnitude = x.double() @ weight.double().t(), x.double().abs() @ weight.double().abs().t()
+        if operands.bias is not None:  # a BLAS may add to what already holds the bias: one more term of the sum
+            magnitude = magnitude + operands.bias.double().abs()
         error = _any_order(x.shape[-1], x.dtype) * magnitude + x.shape[-1] * 2 * FLUSH
     elif arm is Arm.TENSOR_CORE:
         terms = products(arm, x, weight)
@@ -70,7 +72,10 @@ def sums(arm: Arm, operands: Operands, nested: Nested, core: TensorCore) -> Sums
         value, magnitude, error = terms.sum(-1), terms.abs().sum(-1), _by_lane(arm, terms, x.dtype)
     else:
         raise ValueError(f"{arm.value} has no emulation")
-    exact = magnitude <= 2.0**EXACT_BITS * _quantum(x)[:, None] * _quantum(weight)[None]
+    quantum = _quantum(x)[:, None] * _quantum(weight)[None]
+    if arm is Arm.LINEAR and operands.bias is not None:
+        quantum = torch.minimum(quantum, _quantum(operands.bias[:, None])[None])
+    exact = magnitude <= 2.0**EXACT_BITS * quantum
     # One nonzero term is added to zeros: nothing is rounded, whatever its bits.
     exact |= ((x != 0).sum(-1) <= 1)[:, None] if arm is not Arm.LINEAR else False
     slack = x.shape[-1] * DOUBLE * magnitude

@@ -66,17 +66,18 @@ def fused_sums(activation: torch.Tensor, weight: torch.Tensor, core: TensorCore)
     for first in range(0, x.shape[-1], core.terms):
         part = slice(first, first + core.terms)
         terms = x[:, None, part].double() * w[None, :, part].double()
-        largest = _exponents_of_products(terms, x_exponent[:, None, part] + w_exponent[None, :, part])
-        total = _step(terms, largest, total, core)
+        largest = largest_exponent(terms, x_exponent[:, None, part] + w_exponent[None, :, part])
+        total = fused_step(terms, largest, total, core)
     return total.float()
 
 
-def _exponents_of_products(terms: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
+def largest_exponent(terms: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
     """The largest exponent of the products that are not zero, (M, N) int32."""
     return torch.where(terms == 0, SMALLEST_EXPONENT[torch.float32] * 2, exponent).amax(-1)
 
 
-def _step(terms: torch.Tensor, largest: torch.Tensor, total: torch.Tensor, core: TensorCore) -> torch.Tensor:
+def fused_step(terms: torch.Tensor, largest: torch.Tensor, total: torch.Tensor, core: TensorCore) -> torch.Tensor:
+    """One fused step: exact products (M, N, n) and their largest exponents added to the sum so far (M, N), float64."""
     own = torch.where(total == 0, SMALLEST_EXPONENT[torch.float32] * 2, exponents(total, torch.float32))
     quantum = power_of_two(torch.maximum(largest, own) - core.fraction)
     aligned = torch.trunc(total / quantum) + torch.trunc(terms / quantum[..., None]).sum(-1)

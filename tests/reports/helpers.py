@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from fuzz.engine.tensors import FLOAT_DTYPES
-from fuzz.oracle.bounds import Arm, dequantize_model, error_model
+from fuzz.oracle.arms import Arm
+from fuzz.oracle.bounds import dequantize_model, error_model
 from reports.finding import Finding, ScriptRun
 from strategies import fields
 from strategies.case import Activation, Case, Fill, FloatDType, Quantization, Weight
@@ -32,7 +33,7 @@ CASE = Case(
 
 
 def model_for(case: Case, path: str) -> dict[str, float] | None:
-    """The error model of a path that is dense on the CPU."""
+    """The error model of a path that multiplies by the dequantized weight, as all do on the CPU."""
     if path == "quantize_4bit":
         return None
     if path == "dequantize_4bit":
@@ -57,7 +58,7 @@ def finding(path: str = "matmul_4bit", symptom: str = "wrong value", case: Case 
         "expected": "1 within 2",
         "got": "3 at (0, 1); 1 of 12 outputs are wrong",
         "error_over_bound": 2.5,
-        "arms": ("dense",),
+        "arms": ("linear",),
         "model": model_for(case, path),
         "reproduced": 3,
         "attempts": 3,

@@ -30,7 +30,8 @@ from fuzz.engine.calls import prepare
 from fuzz.engine.library import inspect_library
 from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, build
 from fuzz.engine.verdict import Symptom
-from fuzz.oracle.bounds import Arm, error_model, interval
+from fuzz.oracle.arms import Arm
+from fuzz.oracle.bounds import error_model, interval
 from fuzz.oracle.reference import decode, multiply
 from reports.script import HANG_TIMEOUT, write_script
 from reports.script_calls import CALLS

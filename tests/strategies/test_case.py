@@ -15,6 +15,7 @@ from hypothesis import given
 from strategies.case import (
     BLOCKSIZES,
     MAX_DIMENSION,
+    MAX_ELEMENTS,
     MAX_SEED,
     Activation,
     Case,
@@ -218,10 +219,10 @@ def test_what_is_not_an_object_is_refused(data: object) -> None:
 @pytest.mark.parametrize(
     ("out_features", "in_features", "leading", "what"),
     [
-        (2**16, 2**9, [], "weight"),
-        (1, 2**9, [2**16], "activation"),
-        (1, 2**9, [2**8, 2**8], "activation"),
-        (2**9, 1, [2**16], "result"),
+        (2**16, 2**9 + 1, [], "weight"),
+        (1, 2**9 + 1, [2**16], "activation"),
+        (1, 2**9 + 1, [2**8, 2**8], "activation"),
+        (2**9 + 1, 1, [2**16], "result"),
     ],
 )
 def test_a_tensor_with_too_many_elements_is_refused(out_features: int, in_features: int, leading: list[int], what: str) -> None:
@@ -232,7 +233,7 @@ def test_a_tensor_with_too_many_elements_is_refused(out_features: int, in_featur
 
 
 def test_the_largest_allowed_sizes_are_accepted() -> None:
-    assert Case(weight=Weight(out_features=2**8, in_features=2**16)).weight.elements == 2**24
+    assert Case(weight=Weight(out_features=2**9, in_features=2**16)).weight.elements == MAX_ELEMENTS
     assert Case(activation=Activation(leading=(2**16,)), seed=MAX_SEED).activation.rows == 2**16
 
 

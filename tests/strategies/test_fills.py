@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from strategies.case import Fill
-from strategies.fills import FILLS, cancelling, heavy_tailed, integers, normal, one_hot, ones
+from strategies.fills import FILLS, cancelling, heavy_tailed, huge, integers, normal, one_hot, ones, tiny
 
 SHAPE = (3, 5, 7)
 SEED = 12345
@@ -21,6 +21,8 @@ GOLDEN = {
     Fill.NORMAL: "632d250c3f539cc46c7b4ecd97c0326962c05e18a0d5e309bc257a618f1f4496",
     Fill.HEAVY_TAILED: "3cce2183e599b52ce629274c3429c9008e855698da143469ba7f84f8b252565c",
     Fill.CANCELLING: "50aac0077f982fbe4636caf8d7e387412c88fe8db441589dbd697c8947a827fd",
+    Fill.HUGE: "a7a773f642c5a5f7a2b5048a845d851c8b8186d57fa7a23b489c6fae6549e8d1",
+    Fill.TINY: "024d2eea0ae59fdfe152565f6d9a573d7167609ff62a981e098987eb975b447c",
 }
 """SHA-256 of the float64 bytes for SHAPE and SEED. A change here changes what every recorded Case means."""
 
@@ -56,10 +58,10 @@ def test_other_seeds_give_other_values(fill: Fill) -> None:
 
 
 @pytest.mark.parametrize("fill", Fill)
-def test_values_fit_into_float32_and_small_ones_into_a_case(fill: Fill) -> None:
+def test_float32_holds_every_value_and_only_huge_ones_are_above_16(fill: Fill) -> None:
     values = FILLS[fill]((200, 201), 2)
     assert torch.equal(values, values.float().double())
-    assert float(values.abs().max()) <= 16
+    assert (float(values.abs().max()) > 16) == (fill is Fill.HUGE)
 
 
 def test_every_fill_has_its_function_under_its_own_name() -> None:
@@ -111,6 +113,19 @@ def test_heavy_tailed_is_an_odd_integer_times_a_power_of_two() -> None:
     assert int(exponent.max()) == 4
     assert float(heavy_tailed((100, 100), 4).abs().min()) >= 2.0**-12
     assert set(heavy_tailed((100, 100), 4).sign().flatten().tolist()) == {-1.0, 1.0}
+
+
+def test_products_of_huge_values_leave_the_range_of_float16_and_those_of_tiny_ones_fall_below_it() -> None:
+    large, small = huge((100, 100), 4).abs(), tiny((100, 100), 4).abs()
+    for values, lowest, highest in ((large, 1.0, 15 * 2.0**12), (small, 2.0**-24, 15 * 2.0**-12)):
+        assert float(values.min()) == lowest
+        assert float(values.max()) == highest
+        assert torch.equal(values, values.half().double())
+        scaled = values.frexp().mantissa * 16  # odd integers of at most four bits
+        assert torch.equal(scaled, scaled.round())
+    assert 0.2 < float((large[:50].half() * large[50:].half()).isinf().double().mean()) < 0.6
+    assert 0.7 < float((small[:50].half() * small[50:].half() == 0).double().mean()) < 0.95
+    assert {-1.0, 1.0} == set(huge((100, 100), 4).sign().flatten().tolist()) == set(tiny((100, 100), 4).sign().flatten().tolist())
 
 
 @pytest.mark.parametrize("columns", [1, 2, 7, 64, 101])

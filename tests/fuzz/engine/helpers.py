@@ -8,12 +8,24 @@ from typing import Any
 
 import torch
 
-from fuzz.engine.library import Library
+from fuzz.engine.library import Gpu, Library
 from fuzz.oracle.codebooks import CODES, dynamic_map
 from fuzz.oracle.reference import DecodedWeight
 from strategies.case import BLOCKSIZES, QuantType
 
 ALL_BLOCKSIZES = tuple(sorted(BLOCKSIZES))
+H200 = Gpu(major=9, minor=0, multiprocessors=132)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stub(Library):
+    """A library whose rule for fused kernels is `rule`, so that bitsandbytes is not asked. None: it hides its rule."""
+
+    rule: bool | None = None
+
+    def chooses_fused(self, dtype: torch.dtype, rows: int, outputs: int, terms: int) -> bool | None:  # noqa: ARG002
+        """The answer that was given beforehand."""
+        return self.rule
 
 
 def library(  # noqa: PLR0913 - one argument a feature
@@ -24,20 +36,26 @@ def library(  # noqa: PLR0913 - one argument a feature
     out_variant: bool = False,
     cpu_repack: bool = False,
     documented_blocksizes: tuple[int, ...] = ALL_BLOCKSIZES,
+    gpu: Gpu | None = None,
+    rule: bool | None = None,
 ) -> Library:
     """A library with these features, by default bitsandbytes 0.50 on a plain CPU."""
-    return Library(
+    return Stub(
         version=version,
         device=device,
         fused=fused,
         out_variant=out_variant,
         cpu_repack=cpu_repack,
         documented_blocksizes=documented_blocksizes,
+        device_name="a device for tests",
+        gpu=gpu,
+        rule=rule,
     )
 
 
-LEGACY = library(version="0.48.0", device="cuda", fused=False, documented_blocksizes=ALL_BLOCKSIZES[1:])
-FUSED = library(device="cuda")
+LEGACY = library(version="0.48.0", device="cuda", fused=False, documented_blocksizes=ALL_BLOCKSIZES[1:], gpu=H200)
+FUSED = library(device="cuda", gpu=H200)
+"""It hides its rule, so that every fused kernel may run."""
 
 
 @dataclass(frozen=True)

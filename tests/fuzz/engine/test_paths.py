@@ -8,7 +8,7 @@ from fuzz.engine import verify
 from fuzz.engine.library import Library
 from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE
 from fuzz.engine.verify import OTHER_PATHS
-from fuzz.oracle.bounds import Arm
+from fuzz.oracle.arms import Arm
 from reports.script_calls import CALLS
 from strategies.case import Activation, Case, Execution, FloatDType, Layout, PackedView, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
@@ -67,24 +67,29 @@ def test_the_module_takes_a_weight_as_it_quantizes_it_itself() -> None:
 @pytest.mark.parametrize(
     ("name", "loaded", "arms"),
     [
-        ("gemv_4bit", FUSED, {Arm.SIMT}),
-        ("gemv_4bit_op", LEGACY, {Arm.SIMT}),
-        ("gemv_4bit", CPU, {Arm.LINEAR}),
-        ("gemv_4bit", REPACKING, {Arm.CPU_BF16}),
-        ("matmul_4bit", FUSED, {Arm.SIMT, Arm.LINEAR}),
-        ("matmul_4bit", CPU, {Arm.LINEAR}),
-        ("matmul_4bit", REPACKING, {Arm.LINEAR}),
-        ("gemm_4bit_op", FUSED, {Arm.SIMT, Arm.LINEAR}),
-        ("gemm_4bit_op", CPU, {Arm.LINEAR}),
-        ("linear4bit", FUSED, {Arm.SIMT, Arm.LINEAR}),
-        ("linear4bit", CPU, {Arm.LINEAR}),
-        ("linear4bit", REPACKING, {Arm.CPU_BF16}),
-        ("dequantize_linear", FUSED, {Arm.LINEAR}),
-        ("dequantize_linear", REPACKING, {Arm.LINEAR}),
+        ("gemv_4bit", FUSED, (Arm.GEMV,)),
+        ("gemv_4bit_op", LEGACY, (Arm.GEMV,)),
+        ("gemv_4bit_out", FUSED, (Arm.GEMV,)),
+        ("gemv_4bit", CPU, (Arm.LINEAR,)),
+        ("gemv_4bit", REPACKING, (Arm.CPU_BF16,)),
+        ("matmul_4bit", FUSED, (Arm.SIMT, Arm.TENSOR_CORE, Arm.LINEAR)),
+        ("matmul_4bit", LEGACY, (Arm.GEMV,)),
+        ("matmul_4bit", CPU, (Arm.LINEAR,)),
+        ("matmul_4bit", REPACKING, (Arm.LINEAR,)),
+        ("gemm_4bit_op", FUSED, (Arm.SIMT, Arm.TENSOR_CORE, Arm.LINEAR)),
+        ("gemm_4bit_op", CPU, (Arm.LINEAR,)),
+        ("linear4bit", FUSED, (Arm.SIMT, Arm.TENSOR_CORE, Arm.LINEAR)),
+        ("linear4bit", LEGACY, (Arm.GEMV,)),
+        ("linear4bit", CPU, (Arm.LINEAR,)),
+        ("linear4bit", REPACKING, (Arm.CPU_BF16,)),
+        ("dequantize_linear", FUSED, (Arm.LINEAR,)),
+        ("dequantize_linear", REPACKING, (Arm.LINEAR,)),
+        ("dequantize_4bit", FUSED, (Arm.DEQUANTIZE,)),
+        ("dequantize_4bit", REPACKING, (Arm.DEQUANTIZE,)),
     ],
 )
-def test_arms(name: str, loaded: Library, arms: set[Arm]) -> None:
-    assert set(BY_NAME[name].arms(ONE_ROW, loaded)) == arms
+def test_arms(name: str, loaded: Library, arms: tuple[Arm, ...]) -> None:
+    assert BY_NAME[name].arms(ONE_ROW, loaded) == arms
 
 
 def test_a_module_that_trains_is_not_repacked() -> None:

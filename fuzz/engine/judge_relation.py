@@ -1,0 +1,58 @@
+"""Judges the relation of a Case: the second result against what follows from the first, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from fuzz.engine.calls import Prepared
+from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, is_out_of_memory, place_of
+from fuzz.engine.relations import Rule, second_call
+from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+
+
+def judge_relation(question: Question, result: torch.Tensor, prepared: Prepared, run: Callable[[Prepared], Finished]) -> PathVerdict | None:
+    """The verdict on the second call of the Case's relation; None if there is none, or if it is right.
+
+    Args:
+        question: the Case, its path and the row of the contract.
+        result: of the first call, judged right.
+        prepared: the first call's inputs.
+        run: makes the second call.
+    """
+    related = None if question.row.ruling is not Ruling.VALID else second_call(question.path, prepared)
+    if related is None:
+        return None
+    rule, second = related
+    finished = run(second)
+    if finished.error is not None:
+        return _judge_error(question, rule, finished.error)
+    return _compare(question, rule, finished.tensor, rule.expect(result, question.path, second))
+
+
+def _judge_error(question: Question, rule: Rule, error: Exception) -> PathVerdict | None:
+    if is_device_error(error):
+        return context_lost(question.answer(), error)
+    if is_out_of_memory(error):
+        return None
+    return _broken(question, f"a result, as from the first call ({rule.source})", f"{type(error).__name__}: {error}"[:300])
+
+
+def _compare(question: Question, rule: Rule, got: torch.Tensor, expected: torch.Tensor) -> PathVerdict | None:
+    if got.shape.numel() != expected.shape.numel():
+        return _broken(question, f"{tuple(expected.shape)} ({rule.source})", f"shape {tuple(got.shape)}")
+    expected = expected.reshape(got.shape)
+    same = (got == expected) | (got.isnan() & expected.isnan())
+    if bool(same.all()):
+        return None
+    flat = int((~same).flatten().int().argmax())
+    place = place_of(flat, got.shape)
+    wanted = f"{float(expected.flatten()[flat]):.9g} at {place} ({rule.source})"
+    found = f"{float(got.flatten()[flat]):.9g} at {place}; {int((~same).sum())} of {same.numel()} outputs differ"
+    return _broken(question, wanted, found)
+
+
+def _broken(question: Question, expected: str, got: str) -> PathVerdict:
+    relation = question.case.execution.relation.value
+    return question.answer(Symptom.BROKEN_RELATION, relation, expected=expected, got=got)

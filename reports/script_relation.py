@@ -1,0 +1,102 @@
+"""The part of a script that makes two calls whose results must be equal, bit for bit."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Final
+
+from reports.finding import Finding
+from reports.script_calls import CALLS, quantize_call
+
+
+def relation_check(finding: Finding) -> str:
+    """Lines that make both calls and exit with 1 if the second result does not follow from the first."""
+    case = finding.case
+    body = textwrap.indent("\n".join([*CALLS[finding.path](case), "return result.detach()"]), "    ")
+    bias = "bias" if case.bias else "None"
+    second, expected = _SECOND[finding.how]
+    return "\n".join(
+        [
+            "",
+            "def call(x, packed, state, bias):",
+            body,
+            "",
+            "",
+            f"packed, state = {quantize_call(case)}",
+            f"bias = {bias}",
+            "first = call(x, packed, state, bias)",
+            f"outputs, terms = {case.weight.out_features}, {case.weight.in_features}",
+            "x2, packed2, state2, bias2 = x.detach(), packed, copy.copy(state), bias",
+            *[line for line in second if case.bias or "bias2" not in line or "torch.zeros" in line],
+            *_requires_grad(finding),
+            "try:",
+            "    second = call(x2, packed2, state2, bias2)",
+            "except Exception as error:",
+            '    print(f"expected: a result, as from the first call\\ngot:      {type(error).__name__}: {error}")',
+            "    sys.exit(1)",
+            f"expected = {expected}",
+            "second = second.reshape(expected.shape)",
+            "wrong = ~((second == expected) | (second.isnan() & expected.isnan()))",
+            "place = int(wrong.flatten().int().argmax())",
+            'print(f"expected: {float(expected.flatten()[place]):.9g}, which follows from the first call")',
+            'print(f"got:      {float(second.flatten()[place]):.9g} at flat index {place}; {int(wrong.sum())} of {wrong.numel()} differ")',
+            "sys.exit(bool(wrong.any()))",
+        ]
+    )
+
+
+def _requires_grad(finding: Finding) -> list[str]:
+    grad = finding.case.execution.grad and finding.path in {"matmul_4bit", "linear4bit"}
+    return ["x2 = x2.clone().requires_grad_(True)"] if grad else []
+
+
+_BYTES: Final = "data = packed.contiguous().view(torch.uint8).flatten()"
+_SECOND: Final[dict[str, tuple[list[str], str]]] = {
+    "rerun": ([], "first"),
+    "sign": (["x2 = -x2", "bias2 = -bias"], "-first"),
+    "zero_input": (["x2 = torch.zeros_like(x2)"], "torch.zeros_like(first) if bias is None else bias.expand_as(first)"),
+    "scaled_activation": (["x2 = x2 * 2", "bias2 = bias * 2"], "first * 2"),
+    "scaled_weight": (["state2.absmax = state.absmax * 2", "bias2 = bias * 2"], "first * 2"),
+    "zero_bias": (["bias2 = torch.zeros(outputs, dtype=x.dtype, device=x.device)"], "first"),
+    "row_alone": (["x2 = x2.reshape(-1, terms)[:1].contiguous()"], "first.reshape(-1, outputs)[:1]"),
+    "permuted_rows": (["x2 = x2.reshape(-1, terms).flip(0)"], "first.reshape(-1, outputs).flip(0)"),
+    "permuted_outputs": (
+        [
+            _BYTES,
+            "packed2 = data.reshape(outputs, -1).flip(0).contiguous().flatten().view(packed.dtype).reshape(-1, 1)",
+            "state2.absmax = state.absmax.reshape(outputs, -1).flip(0).flatten()",
+            "bias2 = bias.flip(0)",
+        ],
+        "first.flip(-1)",
+    ),
+    "appended_zeros": (
+        [
+            _BYTES,
+            "data = torch.nn.functional.pad(data.reshape(outputs, -1), (0, state.blocksize // 2))",
+            "packed2 = data.contiguous().flatten().view(packed.dtype).reshape(-1, 1)",
+            "state2.absmax = torch.nn.functional.pad(state.absmax.reshape(outputs, -1), (0, 1), value=1.0).flatten()",
+            "state2.shape = torch.Size((outputs, terms + state.blocksize))",
+            "x2 = torch.nn.functional.pad(x2, (0, state.blocksize))",
+        ],
+        "first",
+    ),
+    "halved_blocksize": (
+        [
+            "state2.blocksize = state.blocksize // 2",
+            "state2.absmax = state.absmax.repeat_interleave(2)[: -(-weight.numel() // state2.blocksize)].contiguous()",
+        ],
+        "first",
+    ),
+    "storage_view": (
+        [_BYTES, "packed2 = data.view(torch.bfloat16 if packed.dtype is torch.uint8 else torch.uint8).reshape(-1, 1)"],
+        "first",
+    ),
+    "strided": (
+        [
+            'spread = torch.full((*x.shape[:-1], 2 * terms), float("nan"), dtype=x.dtype, device=x.device)',
+            "spread[..., ::2] = x2",
+            "x2 = spread[..., ::2]",
+        ],
+        "first",
+    ),
+}
