@@ -82,9 +82,7 @@ def _float32_weight(finding: Finding, arm: str) -> list[str]:
         lines += [
             "outer = state.state2.absmax.cpu()[torch.arange(state.absmax.numel()) // 256]",
             "entry, offset = state.state2.code.cpu()[state.absmax.cpu().long()], state.offset.cpu()",
-            "scale = multiply_add(entry, outer, offset.expand_as(entry))"
-            if _fused_scales(finding, arm)
-            else "scale = entry * outer + offset",
+            scale,
         ]
     else:
         lines.append("scale = state.absmax.cpu()")

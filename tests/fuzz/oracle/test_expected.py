@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 
 import pytest
@@ -21,7 +20,7 @@ from tests.fuzz.engine.helpers import Quantized
 from tests.fuzz.engine.kernels import How
 from tests.fuzz.oracle.helpers import DTYPES, FILLS, HALVES, fill, operands
 
-TERMS = [32, 64, 100, 1030]
+TERMS = [64, 100, 32, 1030]
 ORDERED = [
     *((Arithmetic(arm=arm), dtype) for arm in (Arm.SIMT, Arm.GEMV) for dtype in DTYPES),
     *((Arithmetic(arm=Arm.TENSOR_CORE, core=core), dtype) for core in (VOLTA, AMPERE, HOPPER) for dtype in HALVES),
@@ -73,11 +72,11 @@ def assert_holds(allowed: Expected, output: torch.Tensor) -> None:
 @pytest.mark.parametrize(("arithmetic", "dtype"), EVERY)
 @pytest.mark.parametrize("name", NAMES)
 def test_right_outputs_lie_inside(arithmetic: Arithmetic, dtype: torch.dtype, name: str) -> None:
-    for seed in range(8):
+    for seed in range(6):
         made = given_operands(name, TERMS[seed % 4], dtype, seed)
         allowed = expected(arithmetic, made)
         assert allowed.low.dtype == allowed.high.dtype == dtype
-        for order in range(6 if arithmetic.arm is Arm.LINEAR and made.activation.shape[1] <= 100 else 1):
+        for order in range(4 if arithmetic.arm is Arm.LINEAR and made.activation.shape[1] <= 64 else 1):
             assert_holds(allowed, right(arithmetic, made, 8 * order + seed))
 
 
@@ -124,7 +123,7 @@ def test_a_late_bias_of_gemv_lies_inside_and_is_told_from_an_early_one(dtype: to
 @pytest.mark.parametrize(("arithmetic", "dtype"), ORDERED)
 @pytest.mark.parametrize("name", NAMES)
 def test_where_the_order_is_known_there_is_one_output(arithmetic: Arithmetic, dtype: torch.dtype, name: str) -> None:
-    for seed in range(4):
+    for seed in range(3):
         made = given_operands(name, TERMS[seed], dtype, seed)
         allowed = expected(dataclasses.replace(arithmetic, ordered=True), made)
         output = own(arithmetic, made)
@@ -206,7 +205,11 @@ def test_parts_give_what_the_whole_gives(arithmetic: Arithmetic, dtype: torch.dt
         for item in dataclasses.fields(Expected):
             one, other = getattr(whole, item.name), getattr(parts, item.name)
             assert one.shape == other.shape == (3, 13)
-            assert torch.equal(one.nan_to_num(nan=-1.5), other.nan_to_num(nan=-1.5))
+            one, other = (part.double().nan_to_num(nan=-1.5) for part in (one, other))
+            if arithmetic.arm is Arm.LINEAR:  # a matrix product in float64, whose order depends on the shape
+                assert torch.allclose(one, other, rtol=2.0**-23 if item.name in {"low", "high"} else 1e-13)
+            else:
+                assert torch.equal(one, other)
 
 
 def test_parts_are_as_small_as_they_are_asked_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +274,8 @@ def test_either_way_to_evaluate_compressed_scales_is_right_if_both_are_allowed(a
     scale = made.scales[Nested.SEPARATE]
     made = dataclasses.replace(made, scales={Nested.SEPARATE: scale, Nested.FUSED: scale * 1.25})
     both = [Arithmetic(arm=arm, nested=nested) for nested in Nested]
-    outputs = [right(dataclasses.replace(choice), dataclasses.replace(made, scales=dict.fromkeys(Nested, made.scales[choice.nested]))) for choice in both]
+    plain = [dataclasses.replace(made, scales=dict.fromkeys(Nested, made.scales[choice.nested])) for choice in both]
+    outputs = [right(choice, alone) for choice, alone in zip(both, plain, strict=True)]
     for choice, output in zip(both, outputs, strict=True):
         assert bool(any_of(both, made, output).all())
         assert_holds(expected(choice, made), output)
@@ -286,7 +290,6 @@ def test_the_interval_is_narrow(dtype: torch.dtype) -> None:
     """Most outputs of ordinary data have one right value, two at most."""
     for arithmetic in (Arithmetic(arm=Arm.SIMT), Arithmetic(arm=Arm.TENSOR_CORE, core=HOPPER)):
         allowed = [expected(arithmetic, fill("normal", 8, (8, 256), dtype, seed)) for seed in range(4)]
-        same = functools.reduce(torch.logical_or, [torch.zeros(1, dtype=torch.bool)])
         same = torch.cat([(one.low == one.high).flatten() for one in allowed])
         assert float(same.double().mean()) > 0.9
         following = torch.cat([torch.nextafter(one.low, torch.full_like(one.low, math.inf)).flatten() for one in allowed])
