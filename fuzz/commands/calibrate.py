@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuzz.commands.console import say
-from fuzz.oracle.calibration import TABLES, Calibration, Row, table_path, write
+from fuzz.oracle.calibration import TABLES, Calibration, Row, write
 
 if TYPE_CHECKING:
     from fuzz.calibrate.tally import Tallies
@@ -25,7 +25,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Measure which emulations this device's kernels agree with. Exit status: 0 written, 1 wrong outputs, 2 could not run.",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    parser.add_argument("--stride", type=int, default=1, metavar="N", help="measure every N-th setting of the grid only, and write nothing")
+    parser.add_argument(
+        "--stride", type=int, default=1, metavar="N", help="measure every N-th setting of the grid only: quicker, fewer outputs"
+    )
     parser.add_argument("--into", type=Path, default=TABLES, metavar="DIR", help="folder of the table (default: the committed ones)")
     parser.set_defaults(run=lambda options: calibrate(options.device, options.stride, options.into))
 
@@ -45,7 +47,7 @@ def calibrate(device: str, stride: int, into: Path) -> int:
     except (devices.DeviceError, DispatchError, ImportError, ValueError) as error:
         say(f"could not calibrate: {error}", error=True)
         return 2
-    system = {**library.system_info(found), "date": dt.datetime.now(dt.UTC).date().isoformat()}
+    system = {**library.system_info(found), "date": dt.datetime.now(dt.UTC).date().isoformat(), "stride": str(stride)}
     table = Calibration(
         device=found.device_name, capability=system.get("compute_capability", ""), release=found.version, system=system, rows=tallies.rows
     )
@@ -54,9 +56,7 @@ def calibrate(device: str, stride: int, into: Path) -> int:
     if any(row.outside_bound for row in table.rows):
         say("not written: these outputs are beyond what any rounding explains", error=True)
         return 1
-    if stride == 1:
-        write(table, into)
-        say(f"written to {table_path(table.device, table.release, into)}")
+    say(f"written to {write(table, into)}")
     return 0
 
 
