@@ -41,7 +41,7 @@ def _sources(finding: Finding, arm: str) -> list[str]:
     from fuzz.oracle import ordered, rounding, tensor_core  # noqa: PLC0415 - imports torch, which a run without findings does not need
 
     multiply_add: list[Callable[..., Any]] = [rounding.exact_sum, rounding.to_odd, rounding.multiply_add]
-    lanes: list[Callable[..., Any]] = [ordered.steps_of_lanes, ordered.sum_of_lanes]
+    lanes: list[Callable[..., Any]] = [ordered.steps_of_lanes, ordered.reaches_subnormal, ordered.sum_of_lanes]
     single = finding.case.activation_dtype.value == "float32"
     used: list[Callable[..., Any]] = []
     lines = ["FLUSH, LANES, PER_LANE = 2**-126, 32, 32"]

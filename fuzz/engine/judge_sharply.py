@@ -11,8 +11,7 @@ from fuzz.engine.references import References
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.calibration import Calibration
-from fuzz.oracle.expected import Arithmetic, any_of, expected
-from fuzz.oracle.operands import Operands
+from fuzz.oracle.expected import Arithmetic
 from fuzz.oracle.rounding import FLUSH
 from strategies.case import PackedView
 
@@ -34,27 +33,37 @@ def judge_sharply(question: Question, result: torch.Tensor, references: Referenc
     arithmetics = calibration.arithmetics(arms, result.dtype, late_bias=not question.library.fused)
     if not arithmetics:
         return None
-    operands = references.operands(question.path)
-    return _by_arithmetic(question, result.reshape(len(operands.activation), -1), operands, arithmetics)
+    return _by_arithmetic(question, result.reshape(-1, result.shape[-1]), references, arithmetics)
 
 
-def _by_arithmetic(question: Question, output: torch.Tensor, operands: Operands, arithmetics: tuple[Arithmetic, ...]) -> PathVerdict | None:
-    right = any_of(arithmetics, operands, output)
+def _by_arithmetic(
+    question: Question, output: torch.Tensor, references: References, arithmetics: tuple[Arithmetic, ...]
+) -> PathVerdict | None:
+    right = _right(question, output, references, arithmetics)
     if bool(right.all()):
         return None
     relaxed = tuple(dataclasses.replace(arithmetic, ordered=False) for arithmetic in arithmetics)
-    inside = any_of(relaxed, operands, output)
+    inside = _right(question, output, references, relaxed)
     grade = Grade.BITS if bool(inside.all()) else Grade.DRIFT
     wrong = ~right if grade is Grade.BITS else ~inside
-    interval = expected(relaxed[0], operands)
-    value = interval.value if operands.bias is None else interval.value + operands.bias.double()
+    interval = references.expected(question.path, relaxed[0])
+    bias = references.operands(question.path).bias
+    value = interval.value if bias is None else interval.value + bias.double()
     ratio = ((output.double() - value).abs() / (interval.error + half_ulp(value, output.dtype))).nan_to_num(nan=torch.inf)
     flat = int(torch.where(wrong, ratio, -1.0).argmax())
-    shown = interval if grade is Grade.DRIFT else expected(arithmetics[0], operands)
+    shown = interval if grade is Grade.DRIFT else references.expected(question.path, arithmetics[0])
     low, high = float(shown.low.flatten()[flat]), float(shown.high.flatten()[flat])
     between = f"{low:.9g} to {high:.9g}" if low < high else f"{low:.9g}"
     verdict = _verdict(question, output, wrong, _Worst(flat, between, grade))
     return dataclasses.replace(verdict, error_over_bound=finite(float(ratio.flatten()[flat])))
+
+
+def _right(question: Question, output: torch.Tensor, references: References, choices: tuple[Arithmetic, ...]) -> torch.Tensor:
+    """Whether each output (M, N) is right by one of `choices`: where it is not known which kernel ran, all that may have."""
+    right = torch.zeros_like(output, dtype=torch.bool)
+    for choice in choices:
+        right |= references.expected(question.path, choice).holds(output)
+    return right
 
 
 def _twin(question: Question, arm: Arm, references: References) -> torch.Tensor:

@@ -30,6 +30,8 @@ from strategies.case import Case
 
 OVERFLOWED: Final = "overflow"
 UNDERFLOWED: Final = "underflow"
+SMALLEST_NORMAL: Final = 2.0**-14
+"""Smallest normal float16."""
 
 
 def judge_values(question: Question, result: torch.Tensor, references: References) -> PathVerdict:
@@ -108,7 +110,9 @@ def _range(question: Question, arms: tuple[Arm, ...], output: torch.Tensor, prod
         return None
     # The same bound without the error of products that fall below float16's range: only those can explain the rest.
     kept = interval(product, dataclasses.replace(model, constant=product.terms * FLUSH), output.dtype)
-    underflowed = ~((output >= kept.low) & (output <= kept.high)) & output.isfinite() & kept.finite
+    outside = ~((output >= kept.low) & (output <= kept.high))
+    # What is subnormal itself has lost its precision by right.
+    underflowed = outside & output.isfinite() & kept.finite & (allowed.value.abs() >= SMALLEST_NORMAL)
     return _out_of_range(question, output, allowed, underflowed, UNDERFLOWED) if bool(underflowed.any()) else None
 
 

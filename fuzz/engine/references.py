@@ -8,9 +8,10 @@ from fuzz.engine.calls import Prepared
 from fuzz.engine.paths import Path
 from fuzz.engine.tensors import FLOAT_DTYPES, Inputs
 from fuzz.oracle.emulate import dequantized
+from fuzz.oracle.expected import Arithmetic, Expected, expected
 from fuzz.oracle.operands import Decoded, Nested, Operands, decode_float32
 from fuzz.oracle.reference import DecodedWeight, Product, decode, multiply
-from strategies.case import Case, Layout, PackedView
+from strategies.case import Case, FloatDType, Layout, PackedView
 
 
 class References:
@@ -26,6 +27,7 @@ class References:
         self._exact: DecodedWeight | None = None
         self._single: Decoded | None = None
         self._products: dict[tuple[bool, bool], Product] = {}
+        self._expected: dict[tuple[Arithmetic, bool, FloatDType], Expected] = {}
 
     def product(self, path: Path) -> Product:
         """The float64 reference for what `path` yields, on the device of the inputs."""
@@ -50,6 +52,14 @@ class References:
             bias=prepared.bias if path.adds_bias else None,
             stored=FLOAT_DTYPES[path.stored(prepared.case, prepared.library)],
         )
+
+    def expected(self, path: Path, arithmetic: Arithmetic) -> Expected:
+        """What `arithmetic` gives on `path`; paths that are given the same share it."""
+        prepared = self._prepared
+        key = (arithmetic, path.adds_bias, path.stored(prepared.case, prepared.library))
+        if key not in self._expected:
+            self._expected[key] = expected(arithmetic, self.operands(path))
+        return self._expected[key]
 
     def weight(self, dtype: torch.dtype) -> torch.Tensor:
         """The weight that `dequantize_4bit` returns, bit for bit, in its stored orientation, on the device."""

@@ -72,24 +72,36 @@ def steps_of_lanes(terms: torch.Tensor) -> torch.Tensor:
     return grouped.movedim(-2, -1).flatten(-3, -2).movedim(-2, 0)
 
 
+def reaches_subnormal(values: torch.Tensor, least: float) -> bool:
+    """Whether a number other than 0 is smaller than `least`, so that sums may have to be flushed.
+
+    Sums of numbers that are all multiples of q are multiples of q. A 16-bit number above 2**-100 is a multiple of
+    2**-111, and a product of two float32 numbers above 2**-35 one of 2**-118: neither leads below 2**-126.
+    """
+    return bool(((values != 0) & (values.abs() < least)).any())
+
+
 def sum_by_lane(terms: torch.Tensor, pairs_first: bool, tree: tuple[int, ...]) -> torch.Tensor:  # noqa: FBT001 - quoted in scripts
     """Sum of float32 terms (..., K): each lane in order, the fused kernel two neighbours at once, then the lanes."""
-    steps = flush(steps_of_lanes(terms))
+    tiny = reaches_subnormal(terms, 2.0**-100)  # 16-bit numbers: no sum of larger ones is subnormal, unless it is 0
+    steps = steps_of_lanes(flush(terms) if tiny else terms)
     if pairs_first:  # acc += p.x + p.y
-        steps = flush(steps[0::2] + steps[1::2])
+        steps = steps[0::2] + steps[1::2]
     total = torch.zeros_like(steps[0])
     for step in steps:
-        total = flush(total + step)
+        total = flush(total + flush(step)) if tiny else total + step
     return sum_of_lanes(total, tree)
 
 
 def sum_by_lane_float32(activation: torch.Tensor, weight: torch.Tensor, places: tuple[int, ...], tree: tuple[int, ...]) -> torch.Tensor:
     """Sum of unrounded products of (M, K) and (N, K), float32, by fused multiply-adds: each lane in order, then the lanes."""
+    tiny = reaches_subnormal(activation, 2.0**-35) or reaches_subnormal(weight, 2.0**-35)
     x, w = steps_of_lanes(flush(activation)[:, None, :]), steps_of_lanes(flush(weight)[None])
     total = torch.zeros((x.shape[1], w.shape[2], LANES), device=x.device)
     for first in range(0, len(x), 8):
         for place in places:
-            total = flush(multiply_add(x[first + place], w[first + place], total))
+            total = multiply_add(x[first + place], w[first + place], total)
+            total = flush(total) if tiny else total
     return sum_of_lanes(total, tree)
 
 

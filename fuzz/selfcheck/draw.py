@@ -13,6 +13,7 @@ EMULATED_TERMS: Final = 2**19
 """Terms of a product that is emulated on a CPU in some ten milliseconds."""
 
 MOST_ROWS: Final = 8
+_WIDE_BLOCKSIZE: Final = 256
 
 
 def drawn(seed: int, count: int, *, small: bool) -> list[Case]:
@@ -37,6 +38,19 @@ def _plain(case: Case) -> Case:
     weight = dataclasses.replace(case.weight, layout=Layout.OUT_IN)
     quantization = dataclasses.replace(case.quantization, storage=StorageDType.UINT8)
     return dataclasses.replace(case, weight=weight, quantization=quantization, packed=PackedView.RETURNED, execution=Execution())
+
+
+def wide(case: Case) -> Case:
+    """A Case like `case` that takes the tensor cores of a large GPU: some tens of rows, terms few beside outputs.
+
+    By the dispatch rule of 0.50 (`fuzz.engine.dispatch`): more than 32 rows, terms a multiple of 64 and less than half of
+    the outputs, which are even, because an odd number of them loses the CUDA context.
+    """
+    blocksize = min(case.quantization.blocksize, _WIDE_BLOCKSIZE)
+    terms = max(64, blocksize) * (1 + case.weight.in_features % 2)
+    quantization = dataclasses.replace(case.quantization, blocksize=blocksize)
+    weight = dataclasses.replace(case.weight, in_features=terms, out_features=2 * terms + 66)
+    return dataclasses.replace(case, weight=weight, quantization=quantization, activation=_with_rows(case.activation, 40))
 
 
 def _cut(case: Case) -> Case:

@@ -15,8 +15,8 @@ from fuzz.selfcheck.check import MOST_CASES, Checker, Planted, Seen, applies, co
 from fuzz.selfcheck.draw import drawn
 from strategies.case import Case
 
-Reaches = Callable[[Planted, Case], bool]
-"""Whether the right kernel of a planted fault would run in a Case."""
+Reaches = Callable[[Planted, Case], Case | None]
+"""The Case, made to fit, in which the right kernel of a planted fault runs; None if it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Searches:
         checker: the judge and the right kernels.
         seeds: one for each search.
         small: whether Cases are cut down to what can be emulated on a CPU.
-        reaches: whether a Case reaches a kernel.
+        reaches: makes a Case reach a kernel.
     """
 
     def __init__(self, checker: Checker, seeds: Sequence[int], *, small: bool, reaches: Reaches) -> None:
@@ -67,8 +67,10 @@ class Searches:
                         yield FalseAlarm(item, case, verdict) if verdict.symptom else None
 
     def _judge(self, item: Planted, case: Case, seed: int) -> PathVerdict | None:
-        if not (applies(item, case) and self._reaches(item, case)):
+        fitting = self._reaches(item, case)
+        if fitting is None or not applies(item, fitting):
             return None
+        case = fitting
         inputs, prepared = self._tensors(case)
         return self._checker.judge(item, inputs, prepared, torch.Generator().manual_seed(seed))
 
