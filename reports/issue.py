@@ -58,10 +58,29 @@ def _what_happens(finding: Finding) -> str:
     )
     if finding.error_over_bound is not None:
         lines.append(f"The error is {finding.error_over_bound:.3g} times the rounding error that the kernel's arithmetic allows.")
+    lines += _kernels(finding)
     if not finding.minimal:
         lines.append("The search for a smaller input was cut short.")
     lines.append(f"It failed in {finding.reproduced} of {finding.attempts} fresh processes.")
     return "\n".join(lines)
+
+
+_GRADES: Final = {
+    "definitely wrong": "No rounding of this arithmetic can explain it, whatever the order of sums.",
+    "arithmetic drift": "It lies outside of what the kernel's own roundings allow, though within the bound for any kernel of its kind.",
+    "other bits": "It is not the number that the kernel's own arithmetic gives, in its own order, on this GPU and release.",
+}
+
+
+def _kernels(finding: Finding) -> list[str]:
+    """How sure it is, and which kernel ran."""
+    lines = [_GRADES[finding.grade]] if finding.grade in _GRADES else []
+    if finding.kernels:
+        names = ", ".join(code(name.split("(")[0]) for name in dict.fromkeys(finding.kernels))
+        lines.append(f"Kernels that were launched: {names}.")
+    elif finding.arms:
+        lines.append(f"Kernel by the dispatch rule: {' or '.join(finding.arms)}.")
+    return lines
 
 
 def _system(finding: Finding) -> str:

@@ -73,8 +73,21 @@ def _start(pipe: Connection, device: str) -> Any:
     found = library.inspect_library(chosen.name)
     switches.set_and_check()
     runner.quiet()
-    _send(pipe, {"ready": found.to_json(), "system": library.system_info(found), "note": chosen.note, "seconds": time.monotonic() - began})
+    note = "; ".join(part for part in (chosen.note, _calibration_note(found)) if part)
+    _send(pipe, {"ready": found.to_json(), "system": library.system_info(found), "note": note, "seconds": time.monotonic() - began})
     return found
+
+
+def _calibration_note(library: Any) -> str:
+    """What a run on a device without a calibration leaves out."""
+    from fuzz.oracle.calibration import find  # noqa: PLC0415 - imports torch
+
+    if find(library.device_name, library.version) is not None:
+        return ""
+    return (
+        f"no calibration for {library.device_name} with bitsandbytes {library.version}, so that numbers are judged by proven bounds only, "
+        "which single wrong elements of long sums may not exceed; `python -m fuzz calibrate` makes one"
+    )
 
 
 def _answer(pipe: Connection, request: dict[str, Any], library: Any) -> bool:
