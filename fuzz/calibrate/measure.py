@@ -54,15 +54,15 @@ def measure(library: Library, progress: Callable[[Tallies, int, int], None], str
     plan = list(settings(library.device))[::stride]
     seen: set[tuple[object, ...]] = set()
     for done, setting in enumerate(plan, 1):
-        _measure_setting(setting, library, tallies, seen)
+        _measure_setting(setting, library, tallies, seen, bias_first=done % 2 == 0)
         progress(tallies, done, len(plan))
     return tallies
 
 
-def _measure_setting(setting: Setting, library: Library, tallies: Tallies, seen: set[tuple[object, ...]]) -> None:
+def _measure_setting(setting: Setting, library: Library, tallies: Tallies, seen: set[tuple[object, ...]], *, bias_first: bool) -> None:
     prepared: Prepared | None = None
     for number, rows in enumerate(setting.rows):
-        case = setting.with_rows(rows, bias=number % 2 == 1)
+        case = setting.with_rows(rows, bias=(number % 2 == 0) == bias_first)
         inputs = _inputs(case, library.device)
         if prepared is None:
             prepared = prepare(case, inputs, library)
