@@ -22,8 +22,8 @@ from typing import Final
 import torch
 
 from fuzz.oracle.arms import Arm
-from fuzz.oracle.bounds import error_model, interval
-from fuzz.oracle.expected import Arithmetic, expected
+from fuzz.oracle.bounds import Interval, error_model, interval
+from fuzz.oracle.expected import Arithmetic, Expected, expected
 from fuzz.oracle.operands import Nested, Operands, code_table
 from fuzz.oracle.reference import DecodedWeight, multiply
 from fuzz.oracle.tensor_core import HOPPER
@@ -105,12 +105,16 @@ FAULTS: Final[dict[str, Plant]] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A product: what was meant, what came out, and how it is computed."""
+    """A product: what was meant, what came out, how it is computed, and what each oracle expects (the same for all faults)."""
 
     arithmetic: Arithmetic
     weight: Weight
     x: torch.Tensor
     out: torch.Tensor
+    bits: Expected
+    interval: Expected
+    bound: Interval
+    reference: torch.Tensor
 
 
 def _operands(weight: Weight, x: torch.Tensor) -> Operands:
@@ -123,46 +127,32 @@ def _product(arithmetic: Arithmetic, weight: Weight, x: torch.Tensor) -> torch.T
     return expected(dataclasses.replace(arithmetic, ordered=True), _operands(weight, x)).low
 
 
-def _bits(call: Call) -> bool:
-    return not bool(expected(dataclasses.replace(call.arithmetic, ordered=True), _operands(call.weight, call.x)).holds(call.out).all())
+def _bound(arm: Arm, weight: Weight, x: torch.Tensor) -> Interval:
+    scale = weight.scale.double().repeat_interleave(BLOCKSIZE, dim=1)
+    product = multiply(x, DecodedWeight(weight.table[weight.index].double(), scale, torch.zeros_like(scale)), None)
+    return interval(product, error_model((arm,), x.dtype, TERMS, x.dtype, bias=False), x.dtype)
 
 
-def _interval(call: Call) -> bool:
-    return not bool(expected(call.arithmetic, _operands(call.weight, call.x)).holds(call.out).all())
-
-
-def _bound(call: Call) -> bool:
-    code = call.weight.table[call.weight.index].double()
-    scale = call.weight.scale.double().repeat_interleave(BLOCKSIZE, dim=1)
-    product = multiply(call.x, DecodedWeight(code, scale, torch.zeros_like(scale)), None)
-    allowed = interval(product, error_model((call.arithmetic.arm,), call.x.dtype, TERMS, call.x.dtype, bias=False), call.x.dtype)
-    return not bool(((call.out >= allowed.low) & (call.out <= allowed.high)).all())
-
-
-def _reference(call: Call) -> torch.Tensor:
+def _reference(weight: Weight, x: torch.Tensor) -> torch.Tensor:
     """What a test would compare with: the float64 product of the dequantized weight, rounded."""
-    operands = _operands(call.weight, call.x)
-    return (call.x.double() @ (operands.code * operands.scales[Nested.SEPARATE]).double().t()).to(call.x.dtype)
+    operands = _operands(weight, x)
+    return (x.double() @ (operands.code * operands.scales[Nested.SEPARATE]).double().t()).to(x.dtype)
 
 
 def _assert_close(call: Call) -> bool:
     try:
-        torch.testing.assert_close(call.out, _reference(call))
+        torch.testing.assert_close(call.out, call.reference)
     except AssertionError:
         return True
     return False
 
 
-def _allclose(call: Call) -> bool:
-    return not torch.allclose(call.out, _reference(call), rtol=1e-2, atol=1e-2)
-
-
 ORACLES: Final[dict[str, Callable[[Call], bool]]] = {
-    "bits": _bits,
-    "interval": _interval,
-    "a-priori bound": _bound,
+    "bits": lambda call: not bool(call.bits.holds(call.out).all()),
+    "interval": lambda call: not bool(call.interval.holds(call.out).all()),
+    "a-priori bound": lambda call: not bool(((call.out >= call.bound.low) & (call.out <= call.bound.high)).all()),
     "assert_close": _assert_close,
-    "allclose(1e-2, 1e-2)": _allclose,
+    "allclose(1e-2, 1e-2)": lambda call: not torch.allclose(call.out, call.reference, rtol=1e-2, atol=1e-2),
 }
 
 
@@ -172,15 +162,17 @@ def _calls(arithmetic: Arithmetic, dtype: torch.dtype, device: str, repeats: int
         generator = torch.Generator().manual_seed(repeat)
         weight = _quantized(FILLS[Fill.NORMAL]((OUTPUTS, TERMS), 2 * repeat).to(device))
         x = (FILLS[Fill.NORMAL]((ROWS, TERMS), 2 * repeat + 1) / TERMS**0.5).to(device).to(dtype)
-        right = _product(arithmetic, weight, x)
-        yield "", Call(arithmetic, weight, x, right)
+        bits = expected(dataclasses.replace(arithmetic, ordered=True), _operands(weight, x))
+        within = expected(arithmetic, _operands(weight, x))
+        right = Call(arithmetic, weight, x, bits.low, bits, within, _bound(arithmetic.arm, weight, x), _reference(weight, x))
+        yield "", right
         for name, plant in FAULTS.items():
             faulty, fed = plant(weight, x, int(torch.randint(TERMS, (), generator=generator)))
             # Only the first output is computed with the fault.
             first = dataclasses.replace(faulty, index=faulty.index[:1], scale=faulty.scale[:1])
-            out = right.clone()
+            out = right.out.clone()
             out[:, :1] = _product(arithmetic, first, fed)
-            yield name, Call(arithmetic, weight, x, out)
+            yield name, dataclasses.replace(right, out=out)
 
 
 def _quantized(values: torch.Tensor) -> Weight:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strategies.case import BLOCKSIZES, Activation, Case, Fill, FloatDType, Quantization, QuantType, Weight
+from strategies.case import Activation, Case, Fill, FloatDType, Quantization, QuantType, Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ class Setting:
         return dataclasses.replace(self.case, activation=Activation(leading=(rows,), fill=self.activation), bias=bias)
 
 
-def settings(device: str) -> Iterator[Setting]:
+def settings(device: str, blocksizes: Sequence[int]) -> Iterator[Setting]:
     """Every combination of blocksize, value class, dtype, quant type and kind of statistics."""
-    for blocksize, (activation, fill), dtype in itertools.product(sorted(BLOCKSIZES), CLASSES, FloatDType):
+    for blocksize, (activation, fill), dtype in itertools.product(sorted(blocksizes), CLASSES, FloatDType):
         shape = shape_for(device, blocksize)
         weight = Weight(out_features=shape.outputs, in_features=shape.terms, dtype=dtype, fill=fill)
         for quant_type, compress in itertools.product(QuantType, (False, True)):

@@ -23,7 +23,7 @@ from fuzz.oracle.bounds import interval
 from fuzz.oracle.expected import Arithmetic, expected
 from fuzz.oracle.operands import Nested
 from fuzz.oracle.tensor_core import BY_MAJOR, VOLTA, TensorCore
-from strategies.case import Case, Fill, Stream
+from strategies.case import Case, Fill, PackedView, Stream
 from strategies.fills import FILLS
 
 BASE_ROWS: Final = 64
@@ -51,7 +51,7 @@ def measure(library: Library, progress: Callable[[Tallies, int, int], None], str
         DispatchError: a launched kernel is not the one that was expected, so that a row would be filed wrongly.
     """
     tallies = Tallies()
-    plan = list(settings(library.device))[::stride]
+    plan = list(settings(library.device, library.documented_blocksizes))[::stride]
     seen: set[tuple[object, ...]] = set()
     for done, setting in enumerate(plan, 1):
         _measure_setting(setting, library, tallies, seen, bias_first=done % 2 == 0)
@@ -69,8 +69,16 @@ def _measure_setting(setting: Setting, library: Library, tallies: Tallies, seen:
             _count_weight(dataclasses.replace(prepared, case=case), inputs, tallies)
         prepared = dataclasses.replace(prepared, case=case, activation=inputs.activation, bias=inputs.bias)
         for path in _paths(case, library):
-            _witness(path, prepared, seen)
-            _count(path, prepared, inputs, tallies)
+            given = _as_accepted(path, prepared)
+            _witness(path, given, seen)
+            _count(path, given, inputs, tallies)
+
+
+def _as_accepted(path: paths.Path, prepared: Prepared) -> Prepared:
+    """Before 0.50 `matmul_4bit` takes the transposed view (`fuzz.engine.contract.CONVENTIONS`)."""
+    if path is not _MATMUL or prepared.library.fused:
+        return prepared
+    return dataclasses.replace(prepared, case=dataclasses.replace(prepared.case, packed=PackedView.TRANSPOSED))
 
 
 def _paths(case: Case, library: Library) -> list[paths.Path]:

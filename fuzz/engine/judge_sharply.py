@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 import torch
 
@@ -12,8 +13,13 @@ from fuzz.engine.verdict import Grade, PathVerdict, Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.calibration import Calibration
 from fuzz.oracle.expected import Arithmetic
+from fuzz.oracle.ordered import operations
 from fuzz.oracle.rounding import FLUSH
 from strategies.case import PackedView
+
+MOST_OPERATIONS: Final = 1000
+"""Tensor operations for one path's bits, some milliseconds on a GPU; longer sums are judged by their intervals, which a
+handful of operations give."""
 
 
 def judge_sharply(question: Question, result: torch.Tensor, references: References, calibration: Calibration) -> PathVerdict | None:
@@ -33,7 +39,12 @@ def judge_sharply(question: Question, result: torch.Tensor, references: Referenc
     arithmetics = calibration.arithmetics(arms, result.dtype, late_bias=not question.library.fused)
     if not arithmetics:
         return None
-    return _by_arithmetic(question, result.reshape(-1, result.shape[-1]), references, arithmetics)
+    terms = question.case.weight.in_features
+    affordable = tuple(
+        dataclasses.replace(choice, ordered=choice.ordered and operations(choice.arm, result.dtype, terms) <= MOST_OPERATIONS)
+        for choice in arithmetics
+    )
+    return _by_arithmetic(question, result.reshape(-1, result.shape[-1]), references, affordable)
 
 
 def _by_arithmetic(

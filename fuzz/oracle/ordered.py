@@ -26,6 +26,14 @@ PAIRED = (0, 4, 1, 5, 2, 6, 3, 7)
 """Order in which the fused float32 kernel takes eight neighbours: two vector loads, one element of each in turn."""
 
 
+def operations(arm: Arm, dtype: torch.dtype, terms: int) -> int:
+    """About how many tensor operations `accumulate` takes one after the other, whatever M and N: what it costs on a GPU."""
+    rounds = -(-terms // (LANES * PER_LANE))
+    if arm is Arm.TENSOR_CORE:
+        return 45 * -(-terms // 16)
+    return rounds * PER_LANE * (20 if dtype is torch.float32 else 1)
+
+
 def accumulate(arm: Arm, operands: Operands, nested: Nested, core: TensorCore | None = None) -> torch.Tensor:
     """The float32 sum that `arm` holds before bias and output rounding, (M, N).
 
