@@ -28,7 +28,7 @@ def has_driver() -> bool:
     return True
 
 
-_MODULES = ["torch", "torch._dynamo", "torch._inductor", "fuzz.oracle.bounds", "fuzz.oracle.reference"]
+_MODULES = ["torch", "torch._dynamo", "torch._inductor", "torch.profiler", "fuzz.engine.runner"]
 for _name in _MODULES if has_driver() else [*_MODULES, "bitsandbytes"]:
     try:
         importlib.import_module(_name)

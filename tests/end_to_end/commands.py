@@ -63,15 +63,19 @@ def environment(faults: Sequence[str]) -> dict[str, str]:
     return inherited | {"PYTHONPATH": paths, "PLANTED_FAULTS": ",".join(faults)}
 
 
-def fuzz_command(reports: Path, budget: float, watchdog: float) -> list[str]:
-    """The command line of a run on the CPU."""
+EVERYTHING = "fuzz/"
+MAIN_PROPERTY = "fuzz/test_gemv_matrix.py"
+
+
+def fuzz_command(reports: Path, budget: float, watchdog: float, target: str = EVERYTHING) -> list[str]:
+    """The command line of a run on the CPU, of all properties or of one."""
     options = ["--fuzz-device", "cpu", "--fuzz-seed", str(SEED), "--fuzz-budget", f"{budget:g}s", "--fuzz-watchdog", f"{watchdog:g}s"]
-    return [sys.executable, "-m", "pytest", "fuzz/", *options, "--reports-dir", str(reports), "-p", "no:cacheprovider"]
+    return [sys.executable, "-m", "pytest", target, *options, "--reports-dir", str(reports), "-p", "no:cacheprovider"]
 
 
-def fuzz(reports: Path, budget: float, watchdog: float, faults: Sequence[str] = ()) -> FuzzRun:
+def fuzz(reports: Path, budget: float, watchdog: float, faults: Sequence[str] = (), target: str = EVERYTHING) -> FuzzRun:
     """Run the fuzzer to its end."""
-    return FuzzRun(run(fuzz_command(reports, budget, watchdog), faults), reports)
+    return FuzzRun(run(fuzz_command(reports, budget, watchdog, target), faults), reports)
 
 
 def run(command: Sequence[str], faults: Sequence[str] = ()) -> Ended:
