@@ -49,7 +49,7 @@ def _judge_sizes(question: Question, prepared: Prepared) -> PathVerdict | None:
 
 
 def _judge_numbers(question: Question, prepared: Prepared) -> PathVerdict | None:
-    weight = prepared.weight.detach().cpu()
+    weight = prepared.weight.detach()
     if not bool(weight.isfinite().all()):
         return None  # no document says what becomes of infinities and NaN
     for name, check in _checks(question, prepared, weight):
@@ -65,17 +65,18 @@ def _checks(question: Question, prepared: Prepared, weight: torch.Tensor) -> Ite
     """Names of what is checked, and the checks, each of which relies on those before it."""
     case, state = question.case, prepared.state
     blocksize, table = case.quantization.blocksize, code_table(case.quantization.quant_type)
-    index = nibbles(packed_bytes(prepared.packed), case.weight.elements)
     decoded = block_scales_float32(state)[Nested.SEPARATE]
     yield "code table", lambda: _differs(table, state.code.detach().cpu(), torch.zeros(()))
     if state.state2 is None:
         yield "scales", lambda: quantizing.wrong_scales(weight, blocksize, decoded)
     else:
-        scales = quantizing.block_scales(weight, blocksize).float()
+        scales = quantizing.block_scales(weight, blocksize).float().cpu()
         yield from _nested_checks(state, scales, quantizing.CPU_STEP_8BIT if prepared.library.device == "cpu" else 0.0)
-    coded = Coded(weight, blocksize, index, table)
+    # Element by element on the device, because a CPU would take longer for it than for all the rest.
+    index = nibbles(packed_bytes(prepared.packed).to(weight.device), case.weight.elements)
+    coded = Coded(weight, blocksize, index, table.to(weight.device))
     yield "codes", lambda: quantizing.wrong_codes(coded)
-    yield "blocks of zeros", lambda: quantizing.wrong_zeros(coded, decoded)
+    yield "blocks of zeros", lambda: quantizing.wrong_zeros(coded, decoded.to(weight.device))
 
 
 def _nested_checks(state: Any, scales: torch.Tensor, step: float) -> Iterator[tuple[str, Callable[[], Worst | None]]]:
@@ -86,7 +87,10 @@ def _nested_checks(state: Any, scales: torch.Tensor, step: float) -> Iterator[tu
     shifted = quantizing.shifted_scales(scales, offset)
     yield "8-bit map", lambda: _differs(ours, code8, MAP_TOLERANCE * ours.abs())
     yield "offset", lambda: quantizing.wrong_offset(scales, float(offset))
-    yield "outer scales", lambda: quantizing.wrong_outer_scales(shifted, state.state2.absmax.detach().cpu())
+    yield (
+        "outer scales",
+        lambda: quantizing.wrong_outer_scales(shifted, state.state2.absmax.detach().cpu()),
+    )
     yield (
         "8-bit codes",
         lambda: quantizing.wrong_codes(Coded(shifted, NESTED_BLOCKSIZE, index, code8), quantizing.NEAR_TIE_8BIT, step),

@@ -78,7 +78,7 @@ def wrong_scales(values: torch.Tensor, blocksize: int, absmax: torch.Tensor) -> 
     A block of zeros may have any scale: upstream's CPU backend keeps it above 0 so as not to divide by it. What it
     decodes to is for `wrong_zeros`.
     """
-    right = block_scales(values, blocksize)
+    right = block_scales(values, blocksize).to(absmax.device)
     return _worst((absmax.double() - right).abs(), ~(absmax.double() == right) & (right != 0), right, absmax)
 
 

@@ -34,6 +34,9 @@ FAULTS: Final = (
     *faults_arithmetic.FAULTS,
 )
 
+NOTHING: Final = "nothing"
+"""Name of what is planted where a right result is judged."""
+
 MOST_CASES: Final = 500
 """Cases that a fault may take to be seen."""
 
@@ -139,7 +142,7 @@ def correct() -> Iterator[Planted]:
     """No fault at all, in every step and kernel: what must not be flagged."""
     for step, arms in ((Step.QUANTIZE, (Arm.DEQUANTIZE,)), (Step.DEQUANTIZE, (Arm.DEQUANTIZE,)), (Step.PRODUCT, PRODUCTS)):
         for arm in arms:
-            yield Planted(Fault(name="nothing", step=step, arms=(arm,)), arm)
+            yield Planted(Fault(name=NOTHING, step=step, arms=(arm,)), arm)
 
 
 PRODUCTS: Final = (Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE, Arm.LINEAR)
