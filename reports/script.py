@@ -73,10 +73,15 @@ def _switches() -> str:
     )
 
 
+def _multiplies(finding: Finding) -> bool:
+    """Whether the script needs an activation; those of relations hand it on whatever the path."""
+    return finding.path not in _WEIGHT_ONLY or finding.symptom == "broken relation"
+
+
 def _fill_sources(finding: Finding) -> str:
     case = finding.case
     used = {case.weight.fill}
-    if finding.path not in _WEIGHT_ONLY:
+    if _multiplies(finding):
         used |= {case.activation.fill} | ({Fill.INTEGERS} if case.bias else set())
     if not used - {Fill.ONES}:
         return ""
@@ -99,7 +104,7 @@ def _inputs(finding: Finding, device: str) -> str:
     if case.weight.layout is Layout.IN_OUT:
         weight, orientation = f"{weight}.t().contiguous()", "[in_features, out_features]"
     lines = [f"weight = {weight}.to({_dtype(case.weight.dtype.value)}).to({device!r})  # {orientation}"]
-    if finding.path not in _WEIGHT_ONLY:
+    if _multiplies(finding):
         lines += _activation_and_bias(finding, device)
     return "\n".join(lines)
 

@@ -116,7 +116,10 @@ def _simt(finding: Finding) -> list[str]:
 
 
 def _gemv(finding: Finding) -> list[str]:
-    return _by_lane(finding, "tuple(range(8))", "(1, 2, 4, 8, 16)", pairs=False)
+    lines = _by_lane(finding, "tuple(range(8))", "(1, 2, 4, 8, 16)", pairs=False)
+    if finding.case.bias and finding.path == "matmul_4bit":  # before 0.50: added to what gemv_4bit returned
+        lines[-1] = "expected = (flush(total).to(a.dtype).float() + bias.cpu().float()).to(a.dtype)"
+    return lines
 
 
 def _tensor_core(finding: Finding) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reports.finding import Finding
-from strategies.case import Case, Layout, PackedView, QuantType
+from strategies.case import Case, Fill, Layout, PackedView, QuantType
 
 _CODES: Final = {
     QuantType.NF4: (
@@ -80,6 +80,11 @@ def _expected_weight(case: Case) -> list[str]:
 def expected_product(finding: Finding) -> list[str]:
     """Lines that compute the product `expected`, and the sum of magnitudes beside it, float64."""
     lines = ["a = x.detach().cpu().double()", "product = a @ w.t()", "magnitude = a.abs() @ w.abs().t()"]
+    if finding.case.activation_dtype.value == "float16" and Fill.TINY in (finding.case.activation.fill, finding.case.weight.fill):
+        lines[2:] = [
+            "a2, w2 = (torch.where(v == 0, 0.0, v.abs().clamp(min=2**-14)) for v in (a, w))  # as tensor cores align them",
+            "magnitude = a2 @ w2.t()",
+        ]
     if finding.case.quantization.compress_statistics:
         lines.append("scale_error = a.abs() @ (c.abs() * slack).t()")
     return [*lines, "expected = product + bias.cpu().double()" if _adds_bias(finding) else "expected = product"]

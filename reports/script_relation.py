@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from typing import Final
 
 from reports.finding import Finding
 from reports.script_calls import CALLS, quantize_call
+from strategies.case import Case
 
 
 def relation_check(finding: Finding) -> str:
     """Lines that make both calls and exit with 1 if the second result does not follow from the first."""
     case = finding.case
-    body = textwrap.indent("\n".join([*CALLS[finding.path](case), "return result.detach()"]), "    ")
-    bias = "bias" if case.bias else "None"
     second, expected = _SECOND[finding.how]
+    if finding.how == "zero_input" and finding.path not in _ADDS_BIAS:
+        expected = "torch.zeros_like(first)"
+    bias = "bias" if case.bias else "None"
+    with_bias = dataclasses.replace(case, bias=True) if finding.how == "zero_bias" else case
     return "\n".join(
         [
             "",
-            "def call(x, packed, state, bias):",
-            body,
-            "",
-            "",
+            *_function("call", finding.path, case),
+            *_function("call_again", finding.path, with_bias),
             f"packed, state = {quantize_call(case)}",
             f"bias = {bias}",
             "first = call(x, packed, state, bias)",
@@ -30,19 +32,28 @@ def relation_check(finding: Finding) -> str:
             *[line for line in second if case.bias or "bias2" not in line or "torch.zeros" in line],
             *_requires_grad(finding),
             "try:",
-            "    second = call(x2, packed2, state2, bias2)",
+            "    second = call_again(x2, packed2, state2, bias2)",
             "except Exception as error:",
             '    print(f"expected: a result, as from the first call\\ngot:      {type(error).__name__}: {error}")',
             "    sys.exit(1)",
             f"expected = {expected}",
             "second = second.reshape(expected.shape)",
             "wrong = ~((second == expected) | (second.isnan() & expected.isnan()))",
+            *(["wrong &= first.abs() >= torch.finfo(first.dtype).tiny  # of normal numbers"] if finding.how.startswith("scaled") else []),
             "place = int(wrong.flatten().int().argmax())",
             'print(f"expected: {float(expected.flatten()[place]):.9g}, which follows from the first call")',
             'print(f"got:      {float(second.flatten()[place]):.9g} at flat index {place}; {int(wrong.sum())} of {wrong.numel()} differ")',
             "sys.exit(bool(wrong.any()))",
         ]
     )
+
+
+def _function(name: str, path: str, case: Case) -> list[str]:
+    body = textwrap.indent("\n".join([*CALLS[path](case), "return result.detach()"]), "    ")
+    return [f"def {name}(x, packed, state, bias):", body, "", ""]
+
+
+_ADDS_BIAS: Final = frozenset({"matmul_4bit", "gemm_4bit_op", "linear4bit", "dequantize_linear"})
 
 
 def _requires_grad(finding: Finding) -> list[str]:

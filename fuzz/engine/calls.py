@@ -34,8 +34,8 @@ class Prepared:
         return copy.copy(self.state)
 
     def activation_for_autograd(self) -> torch.Tensor:
-        """The activation, as a fresh leaf that requires grad if the Case says so."""
-        return self.activation.clone().requires_grad_(self.case.execution.grad)
+        """The activation, as a fresh leaf that requires grad if the Case says so; its strides are kept."""
+        return self.activation.detach().requires_grad_(self.case.execution.grad)
 
 
 def prepare(case: Case, inputs: Inputs, library: Library) -> Prepared:

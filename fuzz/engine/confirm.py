@@ -155,7 +155,10 @@ class Confirmation:
         finding = self._finding(observation, reduction, verification)
         if not finding.reproduced:
             return finding
-        script = write_script(finding)
+        try:
+            script = write_script(finding)
+        except ValueError:  # its kind of failure has no script: it stays unconfirmed
+            return finding
         path = self._directory.write_script(finding, script)
         finding = dataclasses.replace(finding, script=run_script(path))
         self._directory.write_finding(finding, script)

@@ -28,7 +28,9 @@ def judge_relation(question: Question, result: torch.Tensor, prepared: Prepared,
     finished = run(second)
     if finished.error is not None:
         return _judge_error(question, rule, finished.error)
-    return _compare(question, rule, finished.tensor, rule.expect(result, question.path, second))
+    expected = rule.expect(result, question.path, second)
+    comparable = rule.comparable(result) if expected.shape == result.shape else torch.ones_like(expected, dtype=torch.bool)
+    return _compare(question, rule, finished.tensor, expected, comparable)
 
 
 def _judge_error(question: Question, rule: Rule, error: Exception) -> PathVerdict | None:
@@ -39,11 +41,11 @@ def _judge_error(question: Question, rule: Rule, error: Exception) -> PathVerdic
     return _broken(question, f"a result, as from the first call ({rule.source})", f"{type(error).__name__}: {error}"[:300])
 
 
-def _compare(question: Question, rule: Rule, got: torch.Tensor, expected: torch.Tensor) -> PathVerdict | None:
+def _compare(question: Question, rule: Rule, got: torch.Tensor, expected: torch.Tensor, comparable: torch.Tensor) -> PathVerdict | None:
     if got.shape.numel() != expected.shape.numel():
         return _broken(question, f"{tuple(expected.shape)} ({rule.source})", f"shape {tuple(got.shape)}")
     expected = expected.reshape(got.shape)
-    same = (got == expected) | (got.isnan() & expected.isnan())
+    same = (got == expected) | (got.isnan() & expected.isnan()) | ~comparable.reshape(got.shape)
     if bool(same.all()):
         return None
     flat = int((~same).flatten().int().argmax())

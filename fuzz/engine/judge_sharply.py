@@ -60,7 +60,7 @@ def _by_arithmetic(
     interval = references.expected(question.path, relaxed[0])
     bias = references.operands(question.path).bias
     value = interval.value if bias is None else interval.value + bias.double()
-    ratio = ((output.double() - value).abs() / (interval.error + half_ulp(value, output.dtype))).nan_to_num(nan=torch.inf)
+    ratio = ((output.double() - value).abs() / (interval.error + half_ulp(value, output.dtype))).nan_to_num(nan=torch.inf, posinf=torch.inf)
     flat = int(torch.where(wrong, ratio, -1.0).argmax())
     shown = interval if grade is Grade.DRIFT else references.expected(question.path, arithmetics[0])
     low, high = float(shown.low.flatten()[flat]), float(shown.high.flatten()[flat])
@@ -90,7 +90,7 @@ def _same_bits(question: Question, result: torch.Tensor, twin: torch.Tensor) -> 
     same |= (result == 0) & (twin.abs() < FLUSH)
     if bool(same.all()):
         return None
-    distance = (result.double() - twin.double()).abs().nan_to_num(nan=torch.inf)
+    distance = (result.double() - twin.double()).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
     flat = int(torch.where(same, -1.0, distance).argmax())
     return _verdict(question, result, ~same, _Worst(flat, f"{float(twin.flatten()[flat]):.9g}", Grade.BITS))
 

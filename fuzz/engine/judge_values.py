@@ -24,14 +24,12 @@ from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval
 from fuzz.oracle.calibration import find
 from fuzz.oracle.emulate import ROUNDS_PRODUCTS
 from fuzz.oracle.model import ErrorModel
-from fuzz.oracle.reference import Product
+from fuzz.oracle.reference import SMALLEST_NORMAL, Product
 from fuzz.oracle.rounding import FLUSH, OVERFLOW
 from strategies.case import Case
 
 OVERFLOWED: Final = "overflow"
 UNDERFLOWED: Final = "underflow"
-SMALLEST_NORMAL: Final = 2.0**-14
-"""Smallest normal float16."""
 
 
 def judge_values(question: Question, result: torch.Tensor, references: References) -> PathVerdict:
@@ -117,7 +115,7 @@ def _range(question: Question, arms: tuple[Arm, ...], output: torch.Tensor, prod
 
 
 def _out_of_range(question: Question, output: torch.Tensor, allowed: Interval, where: torch.Tensor, how: str) -> PathVerdict:
-    flat = int(torch.where(where, (output.double() - allowed.value).abs().nan_to_num(nan=torch.inf), -1.0).argmax())
+    flat = int(torch.where(where, (output.double() - allowed.value).abs().nan_to_num(nan=torch.inf, posinf=torch.inf), -1.0).argmax())
     place = place_of(flat, output.shape)
     return question.answer(
         Symptom.RANGE_DIVERGENCE,

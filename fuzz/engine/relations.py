@@ -29,7 +29,7 @@ from fuzz.engine.related import (
 )
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.operands import Nested, block_scales_float32
-from strategies.case import Layout, PackedView, Relation
+from strategies.case import CaseError, Layout, PackedView, Relation
 
 ONE_KERNEL: Final = frozenset({Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE})
 """Kernels in which an output depends on its own row and column only."""
@@ -51,6 +51,7 @@ class Rule:
         second: the second call's inputs.
         expect: from the first result, the path and the second call's inputs to the second result.
         holds: further conditions on the first call's inputs.
+        comparable: the outputs of the first result (bool) of which the relation speaks.
         on_weight: the relation changes the packed weight or its statistics, which `Linear4bit` makes itself.
     """
 
@@ -59,6 +60,7 @@ class Rule:
     second: Callable[[Prepared], Prepared]
     expect: Callable[[torch.Tensor, Path, Prepared], torch.Tensor]
     holds: Callable[[Prepared], bool] = lambda prepared: True  # noqa: ARG005
+    comparable: Callable[[torch.Tensor], torch.Tensor] = lambda result: torch.ones_like(result, dtype=torch.bool)
     on_weight: bool = False
 
 
@@ -76,7 +78,10 @@ def second_call(path: Path, prepared: Prepared) -> tuple[Rule, Prepared] | None:
         return None
     if (rule.on_weight and path.name == "linear4bit") or not rule.holds(prepared):
         return None
-    second = rule.second(prepared)
+    try:
+        second = rule.second(prepared)
+    except CaseError:  # larger than a Case may be
+        return None
     return (rule, second) if applies(rule, path, prepared, second) else None
 
 
@@ -130,6 +135,11 @@ def _exact_doubling(prepared: Prepared) -> bool:
     largest = max(float(x.max()), 1.0) * max(float(scales.max()), 1.0) * prepared.case.weight.in_features + _largest_bias(prepared)
     bottom, top = max(low, stored_low), min(high, stored_high)
     return min(smallest, weight, float(x.min())) >= 2.0**bottom and largest * 4 <= 2.0**top
+
+
+def _normal(result: torch.Tensor) -> torch.Tensor:
+    """Normal outputs: what cancels to less is rounded to subnormal numbers, and doubled it would be rounded to others."""
+    return result.abs() >= torch.finfo(result.dtype).tiny
 
 
 def _largest_bias(prepared: Prepared) -> float:
@@ -187,6 +197,7 @@ RULES: Final[dict[Relation, Rule]] = {
         second=lambda p: with_bias(with_activation(p, p.activation * 2), None if p.bias is None else p.bias * 2),
         expect=_doubled,
         holds=_exact_doubling,
+        comparable=_normal,
     ),
     Relation.SCALED_WEIGHT: Rule(
         source="a power of two changes no rounding of normal numbers: 2 absmax and 2 bias give 2 y",
@@ -194,6 +205,7 @@ RULES: Final[dict[Relation, Rule]] = {
         second=lambda p: with_bias(with_scales(p, 2.0), None if p.bias is None else p.bias * 2),
         expect=_doubled,
         holds=lambda p: _plain(p) and _exact_doubling(p),
+        comparable=_normal,
         on_weight=True,
     ),
     Relation.ZERO_BIAS: Rule(

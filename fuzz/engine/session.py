@@ -206,7 +206,9 @@ def _unconfirmed(finding: Finding) -> dict[str, str]:
     """Why an observation is not a finding."""
     if finding.reproduced < finding.attempts:
         reason = f"failed in {finding.reproduced} of {finding.attempts} fresh processes"
-    elif finding.script is None or finding.script.exit_status is None:
+    elif finding.script is None:
+        reason = "there is no script for it"
+    elif finding.script.exit_status is None:
         reason = "its script did not end in time"
     else:
         reason = f"its script ended with exit status {finding.script.exit_status}, not 1"

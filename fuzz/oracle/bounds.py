@@ -138,11 +138,11 @@ def interval(product: Product, model: ErrorModel, dtype: torch.dtype) -> Interva
     error = error + model.late_rounding * (rounded_early + error) + model.late_underflow
     # The reference itself: a float64 sum of exact products.
     error = error * (1 + 2.0**-40) + product.terms * 2.0**-53 * product.magnitude
-    magnitude = product.magnitude.amax() if product.magnitude.numel() else product.magnitude.sum()
     # A partial sum is at most sum|x||w|; where neither that nor a scale that is rounded to the dtype can overflow, with
     # one per cent of room for roundings (4u is 0.2 % in float16; the other dtypes are nowhere near their limits), nothing can.
-    in_range = bool(magnitude * 1.01 < OVERFLOW[dtype]) and product.largest_scale * 1.01 < OVERFLOW[dtype]
-    finite = torch.full_like(value, in_range, dtype=torch.bool)
+    finite = product.magnitude * 1.01 < OVERFLOW[dtype]
+    if not product.largest_scale * 1.01 < OVERFLOW[dtype]:
+        finite = torch.zeros_like(finite)
     return Interval(value, error, round_down(value - error, dtype), round_up(value + error, dtype), finite)
 
 

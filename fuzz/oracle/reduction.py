@@ -20,7 +20,7 @@ from fuzz.oracle.emulate import products, weights
 from fuzz.oracle.operands import Nested, Operands
 from fuzz.oracle.ordered import LANES, PER_LANE
 from fuzz.oracle.rounding import FLUSH, V, gamma, power_of_two
-from fuzz.oracle.tensor_core import TensorCore
+from fuzz.oracle.tensor_core import TensorCore, exponents
 
 DOUBLE: Final = 2.0**-53
 """Unit roundoff of float64, in which the reference itself adds."""
@@ -64,23 +64,47 @@ def sums(arm: Arm, operands: Operands, nested: Nested, core: TensorCore) -> Sums
         if operands.bias is not None:  # a BLAS may add to what already holds the bias: one more term of the sum
             magnitude = magnitude + operands.bias.double().abs()
         error = _any_order(x.shape[-1], x.dtype) * magnitude + x.shape[-1] * 2 * FLUSH
-    elif arm is Arm.TENSOR_CORE:
-        terms = products(arm, x, weight)
-        value, magnitude, error = terms.sum(-1), terms.abs().sum(-1), _fused_steps(terms, core)
-    elif arm in (Arm.SIMT, Arm.GEMV):
+    elif arm in (Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE):
         terms = products(arm, x, weight).double()
-        value, magnitude, error = terms.sum(-1), terms.abs().sum(-1), _by_lane(arm, terms, x.dtype)
+        value, magnitude = terms.sum(-1), torch.where(terms.isfinite(), terms.abs(), 0.0).sum(-1)
+        error = _fused_steps(terms, _ceilings(x, weight, terms), core) if arm is Arm.TENSOR_CORE else _by_lane(arm, terms, x.dtype)
     else:
         raise ValueError(f"{arm.value} has no emulation")
+    if arm in (Arm.SIMT, Arm.GEMV) and x.dtype is torch.float32:
+        # One product that is not zero is rounded once, by the fused multiply-add that takes it.
+        error = torch.where(((x != 0).sum(-1) <= 1)[:, None], V * magnitude + FLUSH, error)
+    error = torch.where(_exact(arm, operands, weight, magnitude), 0.0, error * (1 + 2.0**-30) + x.shape[-1] * DOUBLE * magnitude)
+    return Sums(value, error, ~(magnitude > LARGEST))
+
+
+def _exact(arm: Arm, operands: Operands, weight: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
+    """Whether nothing is rounded in a sum, whatever its order, (M, N) bool."""
+    x = operands.activation
     quantum = _quantum(x)[:, None] * _quantum(weight)[None]
     if arm is Arm.LINEAR and operands.bias is not None:
         quantum = torch.minimum(quantum, _quantum(operands.bias[:, None])[None])
-    exact = magnitude <= 2.0**EXACT_BITS * quantum
-    # One nonzero term is added to zeros: nothing is rounded, whatever its bits.
-    exact |= ((x != 0).sum(-1) <= 1)[:, None] if arm is not Arm.LINEAR else False
-    slack = x.shape[-1] * DOUBLE * magnitude
-    error = torch.where(exact & (magnitude.isfinite()), 0.0, error * (1 + 2.0**-30) + slack)
-    return Sums(value, error, ~(magnitude.isfinite() & (magnitude > LARGEST)))
+    # Multiples of the smallest normal float32 are never flushed.
+    exact = (magnitude <= 2.0**EXACT_BITS * quantum) & (quantum >= FLUSH)
+    if arm in (Arm.LINEAR, Arm.TENSOR_CORE) and x.dtype is torch.float16:  # see `_ceilings`
+        exact &= ~(_has_subnormal(x)[:, None] | _has_subnormal(weight)[None])
+    if arm is not Arm.LINEAR and x.dtype is not torch.float32:
+        # One product of 16-bit numbers that is not zero is added to zeros, whatever its bits; in float32 it is rounded.
+        exact |= ((x != 0).sum(-1) <= 1)[:, None] & ((magnitude == 0) | (magnitude >= FLUSH))
+    return exact & magnitude.isfinite()
+
+
+def _has_subnormal(value: torch.Tensor) -> torch.Tensor:
+    return ((value != 0) & (value.abs() < torch.finfo(value.dtype).tiny)).any(-1)
+
+
+def _ceilings(x: torch.Tensor, weight: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
+    """2**(sum of the exponents) of every product, (M, N, K): what a tensor core aligns to, 0 where the product is 0.
+
+    At most |product| for normal factors. A subnormal float16 keeps the exponent -14, so that it lies above.
+    """
+    lifted = (power_of_two(exponents(part, part.dtype)) for part in (x, weight))
+    first, second = lifted
+    return torch.where(terms == 0, 0.0, first[:, None, :] * second[None])
 
 
 def _any_order(terms: int, dtype: torch.dtype) -> float:
@@ -121,13 +145,13 @@ def _feeding(lanes: torch.Tensor, arm: Arm, offset: int) -> torch.Tensor:
     return taken.abs().sum(-1)
 
 
-def _fused_steps(terms: torch.Tensor, core: TensorCore) -> torch.Tensor:
+def _fused_steps(terms: torch.Tensor, ceilings: torch.Tensor, core: TensorCore) -> torch.Tensor:
     """Each step cuts off n products and the sum so far, 2**-F of the largest each, and the result, 2**-23 of it."""
-    padded = torch.nn.functional.pad(terms, (0, -terms.shape[-1] % core.terms))
-    padded = padded.reshape(*terms.shape[:-1], -1, core.terms)
+    short = (0, -terms.shape[-1] % core.terms)
+    padded, ceiling = (torch.nn.functional.pad(part, short).reshape(*terms.shape[:-1], -1, core.terms) for part in (terms, ceilings))
     after = padded.sum(-1).cumsum(-1)
     before = after - padded.sum(-1)
-    largest = torch.maximum(before.abs(), padded.abs().amax(-1))
+    largest = torch.maximum(before.abs(), ceiling.amax(-1))
     local = (core.terms + 1) * 2.0**-core.fraction * largest + 2.0**-23 * after.abs() + FLUSH
     return local.sum(-1) * (1 + gamma(padded.shape[-2], core.error))
 

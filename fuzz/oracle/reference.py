@@ -14,6 +14,9 @@ from fuzz.oracle.codebooks import CODES
 from strategies.case import Case, Layout
 
 FLOAT32_ROUNDOFF = 2.0**-24
+SMALLEST_NORMAL = 2.0**-14
+"""Smallest normal float16."""
+
 NESTED_BLOCKSIZE = 256
 """Blocksize of the second level of statistics (`functional.quantize_4bit`, `compress_statistics`)."""
 
@@ -44,7 +47,9 @@ class Product:
     All float64: `value`, `magnitude` (sum|x||w| including the error of the scales) and `code_magnitude` (sum|x||c|)
     of shape (*leading, out_features), `activation_magnitude` (sum|x|) of shape (*leading, 1). `bias` is exact.
     `largest_scale` is the largest of the scales, which some kernels round to the activation's dtype.
-    `scale_error` is sum|x||c| times the bound on the error of the scales.
+    `scale_error` is sum|x||c| times the bound on the error of the scales. For float16 activations `magnitude` takes
+    subnormal factors as the smallest normal number, 2**-14, because tensor cores align them as if they were
+    (`fuzz.oracle.reduction`).
     """
 
     value: torch.Tensor
@@ -100,6 +105,13 @@ def _scales(state: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return scale, 2 * FLOAT32_ROUNDOFF * (scaled.abs() + scale.abs())
 
 
+def _lifted(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """|value|, with what is subnormal in float16 as the smallest normal number."""
+    if dtype is not torch.float16:
+        return value.abs()
+    return torch.where(value == 0, 0.0, value.abs().clamp(min=SMALLEST_NORMAL))
+
+
 def multiply(activation: torch.Tensor, weight: DecodedWeight, bias: torch.Tensor | None) -> Product:
     """`activation @ weight.T` (without the bias) and the sums beside it.
 
@@ -116,7 +128,7 @@ def multiply(activation: torch.Tensor, weight: DecodedWeight, bias: torch.Tensor
     scale_error = torch.zeros_like(code_magnitude) if exact else x.abs() @ (code * weight.scale_error.t())
     return Product(
         value=x @ values,
-        magnitude=x.abs() @ values.abs() + scale_error,
+        magnitude=_lifted(x, activation.dtype) @ _lifted(values, activation.dtype) + scale_error,
         code_magnitude=code_magnitude,
         activation_magnitude=x.abs().sum(-1, keepdim=True),
         scale_error=scale_error,

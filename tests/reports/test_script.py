@@ -28,19 +28,34 @@ from hypothesis import strategies as st
 
 from fuzz.engine.calls import prepare
 from fuzz.engine.library import inspect_library
+from fuzz.engine.paths import BY_NAME
+from fuzz.engine.relations import RULES, second_call
 from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, build
 from fuzz.engine.verdict import Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.bounds import error_model, interval
 from fuzz.oracle.reference import decode, multiply
+from reports.finding import Finding
 from reports.script import HANG_TIMEOUT, write_script
 from reports.script_calls import CALLS
 from strategies import fields
-from strategies.case import Activation, Case, Execution, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
+from strategies.case import (
+    Activation,
+    Case,
+    Execution,
+    Fill,
+    FloatDType,
+    Layout,
+    PackedView,
+    Quantization,
+    QuantType,
+    Relation,
+    StorageDType,
+    Weight,
+)
 from strategies.cases import cases
 from tests.reports.helpers import CASE, SYSTEM, execute, finding
 
-SYMPTOMS = [symptom.value for symptom in Symptom]
 DEADLY = ["context lost", "process died", "hang"]
 RUNNABLE = ["quantize_4bit", "dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemm_4bit_op"]
 BUSY = Case(
@@ -69,6 +84,7 @@ def compiles(script: str) -> None:
 
 
 IMPORTS = {
+    "import copy",
     "import subprocess",
     "import sys",
     "import torch",
@@ -77,27 +93,70 @@ IMPORTS = {
 }
 
 
-@pytest.mark.parametrize("path", CALLS)
+QUANTIZE_HOWS = {
+    "wrong shape": ["packed weight too short", "blocks of statistics", "shape of the state"],
+    "wrong dtype": ["dtype of the packed weight"],
+    "wrong value": ["code table", "scales", "8-bit map", "offset", "outer scales", "8-bit codes", "codes", "blocks of zeros"],
+}
+NESTED_ONLY = {"8-bit map", "offset", "outer scales", "8-bit codes"}
+RELATIONS = [relation.value for relation in Relation if relation is not Relation.NONE]
+OF_WEIGHTS = [relation.value for relation, rule in RULES.items() if Arm.DEQUANTIZE in rule.arms]
+
+
+def hows(path: str, symptom: str) -> list[str]:
+    """The ways in which a path can have a symptom, as verdicts name them; none if it cannot."""
+    if symptom == "broken relation":
+        return [] if path == "quantize_4bit" else OF_WEIGHTS if path == "dequantize_4bit" else RELATIONS
+    if symptom == "range divergence":
+        return [] if path in {"quantize_4bit", "dequantize_4bit"} else ["overflow", "underflow"]
+    if symptom == "written out of bounds":
+        return [""] if path == "gemv_4bit_out" else []
+    return QUANTIZE_HOWS.get(symptom, [""]) if path == "quantize_4bit" else [""]
+
+
+FREE = sorted({symptom.value for symptom in Symptom} - {"broken relation", "range divergence", "written out of bounds"})
+"""Symptoms whose way may be any text, such as an exception's type."""
+KINDS = [(path, symptom.value, how) for path in CALLS for symptom in Symptom for how in hows(path, symptom.value)]
+every_kind = pytest.mark.parametrize(("path", "symptom", "how"), KINDS)
+
+
+def kind(path: str, symptom: str, how: str, case: Case = CASE, **changes: Any) -> Finding:
+    """A finding of this kind, on a Case that can have it."""
+    if how in NESTED_ONLY:
+        case = fields.replace(case, "quantization.compress_statistics", value=True)
+    if symptom == "broken relation":
+        case = fields.replace(fields.replace(case, "execution.relation", Relation(how)), "weight.layout", Layout.OUT_IN)
+    return finding(path, symptom, case, how=how, **changes)
+
+
+def test_every_symptom_has_a_kind() -> None:
+    assert {symptom for _, symptom, _ in KINDS} == {symptom.value for symptom in Symptom}
+
+
+@every_kind
 @pytest.mark.parametrize("case", [Case(), BUSY], ids=["neutral", "busy"])
-def test_every_script_compiles_and_needs_torch_and_bitsandbytes_only(path: str, case: Case) -> None:
-    for symptom, system in itertools.product(SYMPTOMS, [SYSTEM, CUDA]):
-        script = write_script(finding(path, symptom, case, system=system))
+def test_every_script_compiles_and_needs_torch_and_bitsandbytes_only(path: str, symptom: str, how: str, case: Case) -> None:
+    for system in (SYSTEM, CUDA):
+        script = write_script(kind(path, symptom, how, case, system=system))
         compiles(script)
         assert {line for line in script.splitlines() if line.startswith(("import ", "from "))} <= IMPORTS
         assert script.endswith("\n")
 
 
-@pytest.mark.parametrize("path", CALLS)
-@pytest.mark.parametrize("symptom", [symptom for symptom in SYMPTOMS if symptom not in DEADLY])
-def test_every_name_that_a_script_uses_is_bound_in_it(path: str, symptom: str) -> None:
-    """A NameError also ends a script with status 1, which would pass for the defect."""
-    instructions = list(dis.get_instructions(compile(write_script(finding(path, symptom, BUSY)), "repro.py", "exec")))
+def assert_bound(script: str) -> None:
+    instructions = list(dis.get_instructions(compile(script, "repro.py", "exec")))
     stored = {instruction.argval for instruction in instructions if instruction.opname == "STORE_NAME"}
     loaded = {instruction.argval for instruction in instructions if instruction.opname == "LOAD_NAME"}
     assert loaded <= stored | set(dir(builtins))
 
 
-@given(how=st.text(max_size=60), cpu=st.text(max_size=30), symptom=st.sampled_from(SYMPTOMS))
+@pytest.mark.parametrize(("path", "symptom", "how"), [names for names in KINDS if names[1] not in DEADLY])
+def test_every_name_that_a_script_uses_is_bound_in_it(path: str, symptom: str, how: str) -> None:
+    """A NameError also ends a script with status 1, which would pass for the defect."""
+    assert_bound(write_script(kind(path, symptom, how, BUSY)))
+
+
+@given(how=st.text(max_size=60), cpu=st.text(max_size=30), symptom=st.sampled_from(FREE))
 @example(how='"""', cpu="\\", symptom="context lost")
 @example(how='""', cpu='"', symptom="hang")
 @example(how="\\N{no such name}", cpu="\\", symptom="process died")
@@ -110,9 +169,9 @@ def test_text_from_outside_does_not_get_out_of_the_docstring(how: str, cpu: str,
     assert script.endswith(plain.split('"""', 2)[2])
 
 
-@given(cases(), st.sampled_from(sorted(CALLS)), st.sampled_from(SYMPTOMS))
-def test_the_script_of_any_case_compiles(case: Case, path: str, symptom: str) -> None:
-    compiles(write_script(finding(path, symptom, case)))
+@given(cases(), st.sampled_from(KINDS))
+def test_the_script_of_any_case_compiles(case: Case, names: tuple[str, str, str]) -> None:
+    compiles(write_script(kind(*names, case)))
 
 
 def test_wrong_values_without_a_model_are_a_mistake_of_the_harness() -> None:
@@ -177,19 +236,28 @@ def variants() -> Iterator[Any]:
 def test_without_a_defect_the_status_is_0(path: str, case: Case) -> None:
     if path == "gemm_4bit_op" and case.weight.layout is Layout.IN_OUT:
         case = fields.replace(case, "weight.layout", Layout.OUT_IN)
-    for symptom in SYMPTOMS:
-        if symptom in DEADLY or symptom == "missing error":
+    for name, symptom, how in KINDS:
+        if name != path or symptom in DEADLY or symptom == "missing error" or not _happens(case, path, symptom, how):
             continue
         dtype = case.weight.dtype if path == "dequantize_4bit" else case.activation_dtype
-        expected = "uint8" if path == "quantize_4bit" else dtype.value
-        if path == "quantize_4bit" and (
-            symptom == "wrong dtype" or (symptom == "wrong value" and not case.quantization.compress_statistics)
-        ):
-            continue  # the first has a test of its own, the second does not happen
-        status, output, _ = execute(write_script(finding(path, symptom, case, expected=f"torch.{expected}")))
-        assert status == 0, f"{symptom}: {output}"
+        expected = "torch.uint8" if path == "quantize_4bit" else f"torch.{dtype.value}"
+        status, output, _ = execute(write_script(kind(path, symptom, how, case, expected=expected)))
+        assert status == 0, f"{symptom}, {how}: {output}"
         assert output.startswith("expected: ")
         assert "got:      " in output
+
+
+def _happens(case: Case, path: str, symptom: str, how: str) -> bool:
+    """Whether a Case can fail like this at all."""
+    if how in NESTED_ONLY:
+        return case.quantization.compress_statistics
+    if path == "dequantize_4bit" and symptom == "broken relation":
+        return False  # `test_every_name_that_a_script_uses_is_bound_in_it`
+    if symptom != "broken relation":
+        return how != "scales" or not case.quantization.compress_statistics
+    related = fields.replace(fields.replace(case, "weight.layout", Layout.OUT_IN), "execution.relation", Relation(how))
+    loaded = inspect_library("cpu")
+    return second_call(BY_NAME[path], prepare(related, build(related), loaded)) is not None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,20 @@ from __future__ import annotations
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from strategies.case import Activation, Case, Execution, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
+from strategies.case import (
+    Activation,
+    Case,
+    Execution,
+    Fill,
+    FloatDType,
+    Layout,
+    PackedView,
+    Quantization,
+    QuantType,
+    Relation,
+    StorageDType,
+    Weight,
+)
 
 BUSY = Case(
     weight=Weight(out_features=5, in_features=130, layout=Layout.IN_OUT, dtype=FloatDType.FLOAT16, fill=Fill.NORMAL),
@@ -13,7 +26,7 @@ BUSY = Case(
     packed=PackedView.TRANSPOSED,
     activation=Activation(leading=(3, 11), dtype=FloatDType.BFLOAT16, fill=Fill.CANCELLING),
     bias=True,
-    execution=Execution(grad=True),
+    execution=Execution(grad=True, relation=Relation.SIGN),
     seed=77,
 )
 """A Case in which no field is neutral."""

@@ -19,7 +19,7 @@ from bitsandbytes import functional
 from fuzz.engine import paths
 from fuzz.engine.calls import Prepared, gemm_op
 from fuzz.engine.library import Library, inspect_library
-from fuzz.engine.runner import quiet, run_case
+from fuzz.engine.runner import Selection, quiet, run_case
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from strategies import fields
 from strategies.case import Activation, Case, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
@@ -55,7 +55,7 @@ def run(case: Case, loaded: Library, only: tuple[str, ...] = SAFE, skip: tuple[s
         assert verdict.symptom is None
         announced.append(verdict.path)
 
-    verdicts = list(run_case(case, loaded, announce, only=only, skip=skip))
+    verdicts = list(run_case(case, loaded, announce, Selection(only=only, skip=skip)))
     assert [verdict.path for verdict in verdicts] == announced
     return {verdict.path: verdict for verdict in verdicts}
 
@@ -185,9 +185,15 @@ def _with(name: str, change: Callable[[Any], Any]) -> Callable[[torch.Tensor, An
     return apply
 
 
-def _other_map(state2: Any) -> Any:
-    state2.code = state2.code * 1.01
-    return state2
+def _other_map(packed: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+    state.state2.code = state.state2.code * 1.01
+    return packed, state
+
+
+def _other_block(packed: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+    changed = packed.clone()
+    changed[5] = 255 - changed[5]
+    return changed, state
 
 
 @pytest.mark.parametrize(
@@ -197,10 +203,9 @@ def _other_map(state2: Any) -> Any:
         (lambda packed, state: (packed.view(torch.int8), state), Symptom.WRONG_DTYPE, "dtype of the packed weight"),
         (_with("absmax", lambda absmax: absmax[:-1]), Symptom.WRONG_SHAPE, "blocks of statistics"),
         (_with("shape", lambda shape: shape[::-1]), Symptom.WRONG_SHAPE, "shape of the state"),
-        (_with("state2", _other_map), Symptom.WRONG_VALUE, "8-bit map"),
     ],
 )
-def test_a_planted_fault_in_quantize_ends_the_case(
+def test_what_cannot_be_decoded_ends_the_case(
     loaded: Library,
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[torch.Tensor, Any], tuple[torch.Tensor, Any]],
@@ -211,6 +216,18 @@ def test_a_planted_fault_in_quantize_ends_the_case(
     case = fields.replace(CASE, "quantization.compress_statistics", value=True)
     (verdict,) = run(case, loaded).values()
     assert (verdict.path, verdict.symptom, verdict.how) == ("quantize_4bit", symptom, how)
+
+
+@pytest.mark.parametrize(("change", "how"), [(_other_map, "8-bit map"), (_other_block, "codes")])
+def test_what_is_quantized_wrongly_is_still_multiplied_rightly(
+    loaded: Library, monkeypatch: pytest.MonkeyPatch, change: Callable[[torch.Tensor, Any], tuple[torch.Tensor, Any]], how: str
+) -> None:
+    """The paths are judged by what is stored, so that one defect is one finding."""
+    _quantized(monkeypatch, change)
+    verdicts = run(fields.replace(CASE, "quantization.compress_statistics", value=True), loaded)
+    assert symptoms(verdicts) == {"quantize_4bit": Symptom.WRONG_VALUE}
+    assert verdicts["quantize_4bit"].how == how
+    assert list(verdicts) == ["quantize_4bit", *SAFE]
 
 
 def test_wrong_statistics_are_seen_through_the_product(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,6 +261,19 @@ def test_where_a_partial_sum_may_overflow_nothing_is_said(arm: Arm) -> None:
         assert allowed.holds(torch.full((2, 1), anything).bfloat16()).tolist() == [[True], [False]]
 
 
+@pytest.mark.parametrize(("arithmetic", "dtype"), [item for item in ORDERED if item[1] is not torch.float16])
+def test_a_sum_below_the_normal_range_of_float32_is_flushed(arithmetic: Arithmetic, dtype: torch.dtype) -> None:
+    x = torch.zeros(2, 32)
+    x[0, 3], x[1, 3] = 2.0**-70, 2.0**-66
+    made = operands(x.to(dtype), torch.ones(1, 32), torch.tensor(2.0**-60))
+    allowed = expected(dataclasses.replace(arithmetic, ordered=True), made)
+    assert allowed.low.tolist() == allowed.high.tolist() == [[0.0], [2.0**-126]]
+    assert allowed.holds(torch.tensor([[2.0**-130], [0.0]]).to(dtype)).tolist() == [[False], [False]]
+    interval = expected(dataclasses.replace(arithmetic, ordered=False), made)
+    assert interval.holds(torch.tensor([[0.0], [2.0**-126]]).to(dtype)).all()
+    assert not interval.holds(torch.tensor([[2.0**-110], [2.0**-110]]).to(dtype)).any()
+
+
 def test_minus_zero_is_zero() -> None:
     made = operands(torch.zeros(1, 32).half(), torch.ones(1, 32), torch.ones(1))
     for arithmetic, _ in ORDERED:

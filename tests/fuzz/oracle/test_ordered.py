@@ -11,7 +11,7 @@ import torch
 
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.operands import Nested, Operands
-from fuzz.oracle.ordered import accumulate, finish
+from fuzz.oracle.ordered import accumulate, finish, operations
 from fuzz.oracle.tensor_core import AMPERE, HOPPER, VOLTA, TensorCore
 from tests.fuzz.oracle import scalar
 from tests.fuzz.oracle.helpers import DTYPES, HALVES, fill, operands, uniform
@@ -73,6 +73,30 @@ def test_subnormal_float32_numbers_are_flushed_at_every_step(arm: Arm, dtype: to
     assert bool((found != 0).any())
     kept = (x.double()[:, None] * scale.to(dtype).double()[None]).sum(-1)
     assert not torch.allclose(found.double(), kept, rtol=1e-5, atol=0.0)
+
+
+@pytest.mark.parametrize("arm", SUMS)
+@pytest.mark.parametrize(
+    ("dtype", "exponents"),
+    [(torch.float32, (-34, -35, -36, -50, -58)), (torch.bfloat16, (-49, -50, -51, -58, -60))],
+)
+def test_nothing_is_lost_where_flushing_is_left_out(arm: Arm, dtype: torch.dtype, exponents: tuple[int, ...]) -> None:
+    """On both sides of the sizes from which on no sum can be subnormal, with neighbours that cancel down to their last bits."""
+    pairs = [(exponent, exponent) for exponent in exponents] + [(0, 2 * exponent) for exponent in exponents]
+    for of_x, of_scale in pairs:
+        random = torch.Generator().manual_seed(-of_scale)
+        half = torch.exp2(uniform((2, 48), of_x, of_x + 1, random)).float()
+        x = torch.stack((half, -half), -1).flatten(-2).to(dtype)
+        given = operands(x, torch.ones(2, 96), torch.exp2(uniform((2, 96), of_scale, of_scale + 0.01, random)))
+        assert_same(accumulate(arm, given, Nested.SEPARATE), slow(arm, given))
+
+
+def test_the_cost_of_an_emulation_grows_with_its_steps() -> None:
+    for dtype in HALVES:
+        assert operations(Arm.SIMT, dtype, 1024) == operations(Arm.GEMV, dtype, 1) == 32
+        assert operations(Arm.SIMT, dtype, 1025) == 64
+        assert operations(Arm.TENSOR_CORE, dtype, 64) == 2 * operations(Arm.TENSOR_CORE, dtype, 32) == 180
+    assert operations(Arm.SIMT, torch.float32, 1024) > 10 * operations(Arm.SIMT, torch.float16, 1024)
 
 
 @pytest.mark.parametrize("arm", SUMS)
