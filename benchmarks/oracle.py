@@ -21,6 +21,7 @@ from typing import Final
 
 import torch
 
+from fuzz.commands.console import positive
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.bounds import Interval, error_model, interval
 from fuzz.oracle.expected import Arithmetic, Expected, expected
@@ -228,7 +229,7 @@ def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.oracle", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--repeats", type=int, default=60)
+    parser.add_argument("--repeats", type=positive, default=60)
     parser.add_argument("--into", type=Path, default=TARGET, metavar="FILE")
     options = parser.parse_args()
     where = torch.cuda.get_device_name(0) if options.device == "cuda" else "CPU"

@@ -57,7 +57,8 @@ def _sources(finding: Finding, arm: str) -> list[str]:
     sources = [inspect.getsource(function).strip() for function in used]
     if arm == "tensor_core":
         lines = ["from dataclasses import dataclass", "", *lines]
-    return ["import math", *lines, "", "", "\n\n\n".join(sources), ""]
+    math = ["import math"] if any("math." in source for source in sources) else []
+    return [*math, *lines, "", "", "\n\n\n".join(sources), ""]
 
 
 def _fused_scales(finding: Finding, arm: str) -> bool:

@@ -19,6 +19,9 @@ _CODES: Final = {
     ),
 }
 _ROUNDOFF: Final = {"float32": "2**-24", "float16": "2**-11", "bfloat16": "2**-8"}
+_NEVER_SUBNORMAL: Final = frozenset({Fill.ONES, Fill.ONE_HOT, Fill.INTEGERS})
+"""Fills whose numbers, and codes times scales, are normal in float16 or zero."""
+
 _UNDERFLOW: Final = {"float32": "2**-126", "float16": "2**-25", "bfloat16": "2**-126"}
 
 
@@ -80,7 +83,8 @@ def _expected_weight(case: Case) -> list[str]:
 def expected_product(finding: Finding) -> list[str]:
     """Lines that compute the product `expected`, and the sum of magnitudes beside it, float64."""
     lines = ["a = x.detach().cpu().double()", "product = a @ w.t()", "magnitude = a.abs() @ w.abs().t()"]
-    if finding.case.activation_dtype.value == "float16" and Fill.TINY in (finding.case.activation.fill, finding.case.weight.fill):
+    case = finding.case
+    if case.activation_dtype.value == "float16" and not {case.activation.fill, case.weight.fill} <= _NEVER_SUBNORMAL:
         lines[2:] = [
             "a2, w2 = (torch.where(v == 0, 0.0, v.abs().clamp(min=2**-14)) for v in (a, w))  # as tensor cores align them",
             "magnitude = a2 @ w2.t()",

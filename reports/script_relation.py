@@ -39,7 +39,7 @@ def relation_check(finding: Finding) -> str:
             f"expected = {expected}",
             "second = second.reshape(expected.shape)",
             "wrong = ~((second == expected) | (second.isnan() & expected.isnan()))",
-            *(["wrong &= first.abs() >= torch.finfo(first.dtype).tiny  # of normal numbers"] if finding.how.startswith("scaled") else []),
+            *(["wrong &= first.abs() > torch.finfo(first.dtype).tiny  # of normal numbers"] if finding.how.startswith("scaled") else []),
             "place = int(wrong.flatten().int().argmax())",
             'print(f"expected: {float(expected.flatten()[place]):.9g}, which follows from the first call")',
             'print(f"got:      {float(second.flatten()[place]):.9g} at flat index {place}; {int(wrong.sum())} of {wrong.numel()} differ")',

@@ -10,7 +10,7 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuzz.commands.console import say
+from fuzz.commands.console import positive, say
 from fuzz.oracle.calibration import TABLES, Calibration, Row, write
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
     parser.add_argument(
-        "--stride", type=int, default=1, metavar="N", help="measure every N-th setting of the grid only: quicker, fewer outputs"
+        "--stride", type=positive, default=1, metavar="N", help="measure every N-th setting of the grid only: quicker, fewer outputs"
     )
     parser.add_argument("--into", type=Path, default=TABLES, metavar="DIR", help="folder of the table (default: the committed ones)")
     parser.set_defaults(run=lambda options: calibrate(options.device, options.stride, options.into))

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
-from fuzz.commands.console import say
+from fuzz.commands.console import positive, say
 from strategies.case import Case, Fill, QuantType
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         default="cpu",
         help="cpu: emulated kernels (default); cuda: those of the GPU",
     )
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="searches for each fault (default: 5)")
+    parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="searches for each fault (default: 5)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only faults whose name contains this")
     parser.set_defaults(run=lambda options: selfcheck(options.device, options.seeds, options.only))
 

@@ -12,7 +12,7 @@ from fuzz.engine.references import References
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.calibration import Calibration
-from fuzz.oracle.expected import Arithmetic
+from fuzz.oracle.expected import Arithmetic, any_of
 from fuzz.oracle.ordered import operations
 from fuzz.oracle.rounding import FLUSH
 from strategies.case import PackedView
@@ -70,11 +70,7 @@ def _by_arithmetic(
 
 
 def _right(question: Question, output: torch.Tensor, references: References, choices: tuple[Arithmetic, ...]) -> torch.Tensor:
-    """Whether each output (M, N) is right by one of `choices`: where it is not known which kernel ran, all that may have."""
-    right = torch.zeros_like(output, dtype=torch.bool)
-    for choice in choices:
-        right |= references.expected(question.path, choice).holds(output)
-    return right
+    return any_of((references.expected(question.path, choice) for choice in choices), output)
 
 
 def _twin(question: Question, arm: Arm, references: References) -> torch.Tensor:

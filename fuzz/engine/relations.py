@@ -138,8 +138,8 @@ def _exact_doubling(prepared: Prepared) -> bool:
 
 
 def _normal(result: torch.Tensor) -> torch.Tensor:
-    """Normal outputs: what cancels to less is rounded to subnormal numbers, and doubled it would be rounded to others."""
-    return result.abs() >= torch.finfo(result.dtype).tiny
+    """Outputs above the smallest normal number: what cancels to less is rounded as a subnormal one, doubled it is not."""
+    return result.abs() > torch.finfo(result.dtype).tiny
 
 
 def _largest_bias(prepared: Prepared) -> float:

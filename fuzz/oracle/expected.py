@@ -69,10 +69,9 @@ def expected(arithmetic: Arithmetic, operands: Operands) -> Expected:
     return Expected(*joined)
 
 
-def any_of(choices: Iterable[Arithmetic], operands: Operands, output: torch.Tensor) -> torch.Tensor:
-    """Whether each output (M, N) is right by one of `choices`, (M, N) bool."""
-    right = (expected(choice, operands).holds(output) for choice in choices)
-    return functools.reduce(torch.logical_or, right)
+def any_of(choices: Iterable[Expected], output: torch.Tensor) -> torch.Tensor:
+    """Whether each output (M, N) is right by one of `choices`, (M, N) bool: where it is not known what ran, all that may have."""
+    return functools.reduce(torch.logical_or, (choice.holds(output) for choice in choices))
 
 
 def _parts(operands: Operands, terms: int) -> Iterator[Operands]:

@@ -261,10 +261,9 @@ def test_every_script_compiles_and_defines_its_names(tmp_path: Path) -> None:
     for name, script in scripts.items():
         compile(script, name, "exec")
     problems = lint(scripts, tmp_path)
-    assert [line for line in problems if "`math` imported but unused" not in line] == []
+    assert problems == []
 
 
-@pytest.mark.xfail(strict=True, reason="math is imported by scripts whose functions do not use it")
 def test_no_script_imports_what_it_does_not_use(tmp_path: Path) -> None:
     assert lint(_scripts(), tmp_path) == []
 

@@ -205,6 +205,17 @@ def test_gradients_are_asked_for_in_both_calls(monkeypatch: pytest.MonkeyPatch) 
     assert seen == [True, True]
 
 
+@pytest.mark.parametrize("relation", [Relation.SCALED_ACTIVATION, Relation.SCALED_WEIGHT])
+@pytest.mark.parametrize("arm", [Arm.LINEAR, Arm.TENSOR_CORE])
+def test_subnormal_outputs_are_left_out_where_numbers_are_doubled(monkeypatch: pytest.MonkeyPatch, relation: Relation, arm: Arm) -> None:
+    case = related_case(relation, outputs=64, terms=64, leading=(8,), seed=3)
+    case = fields.replace(fields.replace(case, "weight.fill", Fill.TINY), "activation.fill", Fill.CANCELLING)
+    calling(monkeypatch, "matmul_4bit", case, right(arm))
+    status, output, names = ran(broken("matmul_4bit", case))
+    assert status == 0, output
+    assert not torch.equal(names["second"], names["expected"])
+
+
 STATEFUL = """
 _right, _calls = matmul_4bit, []
 def matmul_4bit(*arguments, **named):

@@ -107,3 +107,11 @@ def test_without_a_gpu_its_kernels_cannot_be_checked(monkeypatch: pytest.MonkeyP
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == ["could not run: no usable GPU: torch sees no CUDA device"]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_a_number_of_searches_that_is_none_is_refused_in_one_sentence(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["selfcheck", f"--seeds={number}"])
+    assert ended.value.code == 2
+    assert f"argument --seeds: {number!r} is not a whole number above 0" in capsys.readouterr().err

@@ -14,8 +14,10 @@ from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.relations import RULES
 from fuzz.engine.verdict import FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.oracle.arms import Arm
-from strategies.case import Relation
+from fuzz.oracle.codebooks import NF4
+from strategies.case import Case, Execution, FloatDType, Quantization, Relation, Weight
 from tests.fuzz.engine.faulty import FAULTY, SIMT
+from tests.fuzz.engine.helpers import prepared_by_hand
 from tests.fuzz.engine.subjects import (
     one_changed,
     path_with,
@@ -24,6 +26,7 @@ from tests.fuzz.engine.subjects import (
     raising,
     related_case,
     returning,
+    right,
 )
 
 
@@ -195,3 +198,41 @@ def test_relations_that_are_broken_are_kinds_of_failures_of_their_own() -> None:
         assert verdict is not None
         keys.add(FailureKey.of(verdict))
     assert len(keys) == len(RULES)
+
+
+DOUBLINGS = [Relation.SCALED_ACTIVATION, Relation.SCALED_WEIGHT]
+TINY = torch.finfo(torch.float16).tiny
+
+
+@pytest.mark.parametrize("relation", RULES)
+def test_subnormal_outputs_are_left_out_where_numbers_are_doubled_and_nowhere_else(relation: Relation) -> None:
+    result = torch.tensor([0.0, -TINY / 2, TINY * 2, -1.0, torch.inf]).half()
+    comparable = RULES[relation].comparable(result).tolist()
+    assert comparable == ([False, False, True, True, True] if relation in DOUBLINGS else [True] * 5)
+
+
+@pytest.mark.parametrize("relation", DOUBLINGS)
+@pytest.mark.parametrize(("first", "reported"), [(0.0, False), (TINY / 2, False), (-TINY / 4, False), (TINY * 2, True), (1.0, True)])
+def test_a_doubled_output_is_judged_if_it_was_a_normal_number(relation: Relation, first: float, reported: bool) -> None:  # noqa: FBT001
+    prepared = subject(relation)
+    question = question_on(path_with(Arm.SIMT), prepared)
+    result = torch.full((3, 6), 4.0).half()
+    second = result * 2
+    result[1, 2], second[1, 2] = first, 3 * first + 1
+    verdict = judge_relation(question, result, prepared, returning(lambda _: second))
+    assert (verdict is not None) is reported
+    assert verdict is None or "at (1, 2); 1 of 18 outputs differ" in verdict.got
+
+
+@pytest.mark.parametrize("relation", DOUBLINGS)
+@pytest.mark.parametrize("arm", [Arm.LINEAR, Arm.TENSOR_CORE])
+def test_doubling_holds_where_a_sum_is_rounded_up_to_the_smallest_normal_number(relation: Relation, arm: Arm) -> None:
+    """2**-5 * (1 + 2**-10) * (1 - 2**-10) - (2**-5 - 2**-14) is 2**-14 - 2**-25, a tie that goes up to 2**-14."""
+    x = torch.zeros(3, 64).half()
+    x[0, 0], x[0, 32] = 2.0**-5 * (1 + 2.0**-10), -(2.0**-5 - 2.0**-14)
+    case = Case(weight=Weight(dtype=FloatDType.FLOAT16), quantization=Quantization(blocksize=32), execution=Execution(relation=relation))
+    prepared = prepared_by_hand(x, torch.full((1, 64), NF4.index(1.0)), torch.tensor([1 - 2.0**-10, 1.0]), case=case)
+    prepared.state.code = torch.tensor(NF4)
+    kernel = right(arm)
+    assert float(kernel(prepared)[0, 0]) == TINY
+    assert judge_relation(question_on(path_with(arm), prepared), kernel(prepared), prepared, returning(kernel)) is None
