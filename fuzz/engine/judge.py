@@ -55,7 +55,7 @@ class Question:
     def answer(
         self, symptom: Symptom | None = None, how: str = "", *, expected: str = "", got: str = "", grade: Grade | None = None
     ) -> PathVerdict:
-        """A verdict on this question, without numbers."""
+        """A verdict on this question, without numbers. It names the kernels that may run, should the process die in one."""
         return PathVerdict(
             path=self.path.name,
             surface=self.path.surface,
@@ -66,6 +66,7 @@ class Question:
             expected=expected,
             got=got,
             grade=grade,
+            arms=tuple(arm.value for arm in self.path.arms(self.case, self.library)),
         )
 
 

@@ -49,7 +49,7 @@ def judge_values(question: Question, result: torch.Tensor, references: Reference
     arms = question.path.arms(question.case, question.library)
     model = error_model_of(question.path, question.case, question.library, product)
     verdict = _judge(question, arms, result.detach(), references, model)
-    return dataclasses.replace(verdict, arms=tuple(arm.value for arm in arms), model=model)
+    return dataclasses.replace(verdict, model=model)
 
 
 def error_model_of(path: Path, case: Case, library: Library, product: Product) -> ErrorModel:

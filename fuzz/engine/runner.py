@@ -97,7 +97,7 @@ def _judge_numbers(question: Question, finished: Finished, prepared: Prepared, r
     if verdict.symptom:
         return verdict
     related = judge_relation(question, finished.tensor, prepared, lambda second: _run(question.path, second))
-    return dataclasses.replace(related, arms=verdict.arms) if related else verdict
+    return related or verdict
 
 
 def _selected(case: Case, library: Library, only: Collection[str] | None) -> Iterator[paths.Path]:
