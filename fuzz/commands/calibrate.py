@@ -52,6 +52,7 @@ def calibrate(device: str, stride: int, into: Path) -> int:
         device=found.device_name, capability=system.get("compute_capability", ""), release=found.version, system=system, rows=tallies.rows
     )
     _print_table(table, tallies)
+    _print_coverage(tallies)
     _print_differences(table, into)
     if any(row.outside_bound for row in table.rows):
         say("not written: these outputs are beyond what any rounding explains", error=True)
@@ -80,6 +81,13 @@ def _print_table(table: Calibration, tallies: Tallies) -> None:
         judged = "bits" if row.ordered else "interval" if row.usable else "bound"
         numbers = f"{row.outputs:>14,} {row.outside_bound:>13,} {row.outside_interval:>9,} {row.different:>11,}"
         say(f"{row.arm.value:<12} {row.dtype:<9} {numbers}  {nested:<17} {judged}")
+
+
+def _print_coverage(tallies: Tallies) -> None:
+    """How many quant types, blocksizes and fills of the weight each kernel was measured with."""
+    for (arm, dtype), values in sorted(tallies.covered.items(), key=lambda item: (item[0][0].value, item[0][1])):
+        quant_types, blocksizes, fills = (len(set(column)) for column in zip(*values, strict=True))
+        say(f"covered: {arm.value} {dtype}: {quant_types} quant types, {blocksizes} blocksizes, {fills} fills of the weight")
 
 
 def _print_differences(table: Calibration, into: Path) -> None:

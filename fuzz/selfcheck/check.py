@@ -22,7 +22,7 @@ from fuzz.engine.tensors import Inputs, build
 from fuzz.engine.verdict import PathVerdict, Ruling
 from fuzz.oracle.arms import Arm
 from fuzz.selfcheck import faults_arithmetic, faults_dequantize, faults_product, faults_quantize
-from fuzz.selfcheck.fault import Fault, Step
+from fuzz.selfcheck.fault import PRODUCT_ARMS, Fault, Step
 from fuzz.selfcheck.subject import path_of
 from strategies.case import Case
 
@@ -140,9 +140,6 @@ def applies(item: Planted, case: Case) -> bool:
 
 def correct() -> Iterator[Planted]:
     """No fault at all, in every step and kernel: what must not be flagged."""
-    for step, arms in ((Step.QUANTIZE, (Arm.DEQUANTIZE,)), (Step.DEQUANTIZE, (Arm.DEQUANTIZE,)), (Step.PRODUCT, PRODUCTS)):
+    for step, arms in ((Step.QUANTIZE, (Arm.DEQUANTIZE,)), (Step.DEQUANTIZE, (Arm.DEQUANTIZE,)), (Step.PRODUCT, PRODUCT_ARMS)):
         for arm in arms:
             yield Planted(Fault(name=NOTHING, step=step, arms=(arm,)), arm)
-
-
-PRODUCTS: Final = (Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE, Arm.LINEAR)

@@ -13,8 +13,8 @@ from fuzz.engine.verdict import Grade, Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.calibration import find
 from fuzz.selfcheck import search
-from fuzz.selfcheck.check import MOST_CASES, PRODUCTS, Checker, Planted, Seen, applies, correct, planted
-from fuzz.selfcheck.fault import Fault, Step
+from fuzz.selfcheck.check import MOST_CASES, Checker, Planted, Seen, applies, correct, planted
+from fuzz.selfcheck.fault import PRODUCT_ARMS, Fault, Step
 from fuzz.selfcheck.search import FalseAlarm, Searches
 from fuzz.selfcheck.subject import emulated, operands_of, path_of, real
 from strategies.case import Activation, Case, Fill, FloatDType, Quantization, Relation, Weight
@@ -51,7 +51,7 @@ def test_every_step_and_kernel_is_shown_without_a_fault() -> None:
     assert [(item.fault.step, item.arm) for item in items] == [
         (Step.QUANTIZE, Arm.DEQUANTIZE),
         (Step.DEQUANTIZE, Arm.DEQUANTIZE),
-        *((Step.PRODUCT, arm) for arm in PRODUCTS),
+        *((Step.PRODUCT, arm) for arm in PRODUCT_ARMS),
     ]
     assert {(item.fault.corrupt, item.fault.kernel, item.fault.spoil) for item in items} == {(None, None, None)}
 
@@ -161,7 +161,7 @@ def test_weights_of_every_size_are_quantized_and_dequantized(step: Step) -> None
     assert applies(item, sized(terms=100, rows=(1,), dtype=FloatDType.FLOAT32))
 
 
-@pytest.mark.parametrize("arm", PRODUCTS)
+@pytest.mark.parametrize("arm", PRODUCT_ARMS)
 def test_a_fault_is_planted_only_where_it_can_show(arm: Arm) -> None:
     fault = Fault(name="f", step=Step.PRODUCT, arms=(arm,), applies=lambda case: case.bias)
     assert not applies(Planted(fault, arm), sized(rows=(1,)))
