@@ -14,11 +14,11 @@ from _pytest.capture import CaptureManager
 from _pytest.terminal import TerminalReporter
 from hypothesis.strategies import SearchStrategy
 
-from fuzz.engine.budget import Budget, parse_duration
-from fuzz.engine.campaign import Observation, Progress
+from fuzz.campaign.budget import Budget, parse_duration
+from fuzz.campaign.campaign import Observation, Progress
+from fuzz.campaign.session import Options, Session
 from fuzz.engine.executor import HarnessError
-from fuzz.engine.known import KnownIssuesError, load
-from fuzz.engine.session import Options, Session
+from fuzz.triage.known import KnownIssuesError, load
 from reports.finding import Finding
 from reports.issue import title
 from reports.run import ReportsError

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+from reports.extent import Extent, Sighting, Worst
 from strategies.case import Case
+from strategies.fields import FILLS
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 _SLUG_LENGTH: Final = 70
+_VARIABLE_ENDINGS: Final = frozenset({"process died"})
+"""Symptoms whose `how` depends on what lies in memory: the same stray access may be one signal or another."""
 
 
 class RecordError(ValueError):
@@ -36,7 +40,8 @@ class Finding:
         surface, path, symptom, how: what failed and how; stable between runs.
         ruling, source: "valid", "invalid" or "unspecified", and the document that says so.
         case: the minimal Case. `first_case` is the one that was seen first.
-        triggers: the fields of the minimal Case that are not neutral, each of them necessary.
+        triggers: the fields that the failure needs, each with its value in the minimal Case; of a size the words that
+            say which sizes fail, such as "odd".
         expected, got: for people, from the minimal Case.
         grade: how sure it is that a number is wrong, see `fuzz.engine.verdict.Grade`; empty for other symptoms.
         arms, kernels: the kernels that may have run by upstream's dispatch rule, and the names that a profiler saw.
@@ -47,6 +52,10 @@ class Finding:
         others: what the other paths did with the minimal Case, by name.
         script: the execution of `repro.py`.
         known: link or "unreported" if it is a known issue.
+        extent: what else fails: other values of each field, other paths, `nn.Linear4bit`.
+        worst: the Case with the largest error over bound that the run saw of this defect.
+        provoked: for what failed in some processes only, how often it did under conditions that provoke races, by name.
+        sightings: where it was seen; several after runs were merged.
     """
 
     surface: str
@@ -74,6 +83,10 @@ class Finding:
     known: str | None = None
     grade: str = ""
     kernels: tuple[str, ...] = ()
+    extent: Extent | None = None
+    worst: Worst | None = None
+    provoked: dict[str, str] = field(default_factory=dict)
+    sightings: tuple[Sighting, ...] = ()
     signature: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +104,11 @@ class Finding:
         """Failed in every fresh process, and so did its script alone."""
         return self.reproduced == self.attempts > 0 and self.script is not None and self.script.exit_status == 1
 
+    @property
+    def flaky(self) -> bool:
+        """Failed in fresh processes, but not in all of them."""
+        return 0 < self.reproduced < self.attempts
+
     def to_json(self) -> dict[str, Any]:
         """The finding as JSON data."""
         data = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
@@ -99,6 +117,9 @@ class Finding:
             "first_case": self.first_case.to_json(),
             "arms": list(self.arms),
             "kernels": list(self.kernels),
+            "extent": None if self.extent is None else self.extent.to_json(),
+            "worst": None if self.worst is None else self.worst.to_json(),
+            "sightings": [sighting.to_json() for sighting in self.sightings],
         }
         data["script"] = None if self.script is None else dataclasses.asdict(self.script)
         return {"format_version": FORMAT_VERSION, "slug": self.slug, "verified": self.verified, **data}
@@ -119,10 +140,26 @@ class Finding:
         if missing := sorted(names - set(values)):
             raise RecordError(f"the finding lacks {missing[0]!r}")
         values |= {"case": Case.from_json(values["case"]), "first_case": Case.from_json(values["first_case"])}
-        for name, kind in {"arms": list, "kernels": list, "triggers": dict, "others": dict, "system": dict}.items():
+        for name, kind in _KINDS.items():
             if not isinstance(values[name], kind):
                 raise RecordError(f"{name!r} of the finding is not a JSON {'array' if kind is list else 'object'}")
-        return cls(**values | {"arms": tuple(values["arms"]), "kernels": tuple(values["kernels"]), "script": _script(values["script"])})
+        values |= {"arms": tuple(values["arms"]), "kernels": tuple(values["kernels"]), "script": _script(values["script"])}
+        return cls(**values | _extent(values))
+
+
+_KINDS: Final = {"arms": list, "kernels": list, "sightings": list, "triggers": dict, "others": dict, "system": dict, "provoked": dict}
+
+
+def _extent(values: dict[str, Any]) -> dict[str, Any]:
+    extent, worst = values["extent"], values["worst"]
+    try:
+        return {
+            "extent": None if extent is None else Extent.from_json(extent),
+            "worst": None if worst is None else Worst.from_json(worst),
+            "sightings": tuple(Sighting.from_json(sighting) for sighting in values["sightings"]),
+        }
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RecordError(f"'extent', 'worst' or 'sightings' of the finding cannot be read: {error}") from None
 
 
 def _script(data: object) -> ScriptRun | None:
@@ -134,9 +171,17 @@ def _script(data: object) -> ScriptRun | None:
 
 
 def signature(surface: str, path: str, symptom: str, how: str, triggers: dict[str, Any]) -> str:
-    """What makes two findings the same one: no measured value, shape or seed."""
-    fields = ", ".join(f"{name}={value}" for name, value in sorted(triggers.items())) or "none"
-    return f"{surface} | {path} | {symptom}{f' ({how})' if how else ''} | triggers: {fields}"
+    """What makes two findings the same one: no measured value, shape or seed.
+
+    Of a fill it only says that a dull one does not do: which one is the dullest that does depends on the sizes.
+    """
+    fields = ", ".join(_trigger(name, value) for name, value in sorted(triggers.items())) or "none"
+    told_apart = f" ({how})" if how and symptom not in _VARIABLE_ENDINGS else ""
+    return f"{surface} | {path} | {symptom}{told_apart} | triggers: {fields}"
+
+
+def _trigger(name: str, value: Any) -> str:
+    return f"{name}!=ones" if name in FILLS else f"{name}={value}"
 
 
 def read_json(path: Path) -> Any:

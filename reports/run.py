@@ -11,7 +11,7 @@ from reports.files import append_json_line, write_json, write_text
 from reports.finding import Finding
 from reports.issue import write_issue
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 class ReportsError(RuntimeError):
@@ -27,8 +27,11 @@ class RunRecord:
         rulings: counts of verdicts that were valid, invalid or unspecified by the contract.
         seconds: duration so far; `stop_reason` is "running" until the run has ended.
         child_start_seconds: what a child costs after the fork.
-        findings: signature, slug and state ("new", "known") of what counts.
-        unconfirmed: what was observed and did not fail again in fresh processes or in its script, with the reason.
+        findings: signature, slug and number of Cases of what is new and verified; each fails the run.
+        known: the rows of the known-issues file that are in force here: title, link, reason, number of Cases and state
+            ("seen", "looks fixed", "not met").
+        unconfirmed: what was observed and is not a finding, with the reason; "rate" is there if it is flaky.
+        warnings: sentences about the run that a person should read.
     """
 
     system: dict[str, str]
@@ -44,7 +47,9 @@ class RunRecord:
     seconds: float = 0.0
     stop_reason: str = "running"
     findings: list[dict[str, Any]] = field(default_factory=list)
+    known: list[dict[str, Any]] = field(default_factory=list)
     unconfirmed: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 class RunDirectory:

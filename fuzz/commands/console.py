@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fuzz.engine.budget import parse_duration
+from fuzz.campaign.budget import parse_duration
 
 
 def say(text: str, *, error: bool = False) -> None:

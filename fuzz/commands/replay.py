@@ -11,7 +11,7 @@ from pathlib import Path
 from fuzz.commands.console import duration, say
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError
 from fuzz.engine.verdict import CaseResult, FailureKey, Symptom
-from fuzz.engine.verify import selection
+from fuzz.triage.verify import selection
 from reports.finding import Finding, RecordError, read_json
 from strategies.case import Case, CaseError
 

@@ -1,1 +1,1 @@
-"""The engine: runs Cases in child processes, judges, reduces and confirms."""
+"""The engine: runs Cases in child processes and judges them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from fuzz.engine.explore import explore
+from fuzz.campaign.explore import explore
 from strategies.case import Activation, Case, Execution, Layout, PackedView, StorageDType
 from strategies.cases import cases
 

@@ -13,11 +13,11 @@ from typing import Final
 
 from hypothesis.strategies import SearchStrategy
 
-from fuzz.engine.budget import Budget
-from fuzz.engine.campaign import Campaign, Candidate, Observation, Progress
-from fuzz.engine.confirm import Confirmation, Site
+from fuzz.campaign.budget import Budget
+from fuzz.campaign.campaign import Campaign, Candidate, Observation, Progress
+from fuzz.campaign.confirm import Confirmation, Site
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
-from fuzz.engine.known import KnownIssue
+from fuzz.triage.known import KnownIssue
 from reports.finding import Finding, signature
 from reports.run import RunDirectory, RunRecord
 from strategies import fields

@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from fuzz.engine import explore as module
-from fuzz.engine.explore import explore
+from fuzz.campaign.explore import explore
+from fuzz.campaign import explore as module
 from strategies.case import Case
 from strategies.cases import cases
 
@@ -100,7 +100,7 @@ def test_one_search_inside_another_ends_only_itself() -> None:
 
 _PRINT_FIRST = """
 import json, sys
-from fuzz.engine.explore import explore
+from fuzz.campaign.explore import explore
 from strategies.cases import cases
 
 seen = []

@@ -11,11 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from fuzz.engine.campaign import CLOSING, HANG_WATCHDOG, Candidate, Observation
-from fuzz.engine.known import KnownIssue
-from fuzz.engine.reduce import Reduction
+from fuzz.campaign.campaign import CLOSING, HANG_WATCHDOG, Candidate, Observation
 from fuzz.engine.verdict import FailureKey, Symptom
-from fuzz.engine.verify import ATTEMPTS, Verification, run_script, verify
+from fuzz.triage.known import KnownIssue
+from fuzz.triage.reduce import Reduction
+from fuzz.triage.verify import ATTEMPTS, Verification, run_script, verify
 from reports.finding import Finding
 from reports.run import RunDirectory
 from reports.script import HANG_TIMEOUT, write_script

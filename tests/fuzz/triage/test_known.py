@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.engine.known import KnownIssue, KnownIssuesError, load
+from fuzz.triage.known import KnownIssue, KnownIssuesError, load
 
 ROW = """
 [[issue]]

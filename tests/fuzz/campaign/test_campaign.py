@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import strategies as st
 
-from fuzz.engine.budget import Budget
-from fuzz.engine.campaign import Campaign, Candidate, Observation, Progress
+from fuzz.campaign.budget import Budget
+from fuzz.campaign.campaign import Campaign, Candidate, Observation, Progress
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import Symptom
 from strategies.case import Case, Weight

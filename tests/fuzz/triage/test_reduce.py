@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.engine.reduce import OutOfTime, reduce_case
+from fuzz.triage.reduce import OutOfTime, reduce_case
 from strategies import fields
 from strategies.case import (
     Activation,

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fuzz.engine.budget import Budget, parse_duration
+from fuzz.campaign.budget import Budget, parse_duration
 
 
 @pytest.mark.parametrize(

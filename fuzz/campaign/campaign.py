@@ -14,12 +14,12 @@ from typing import Final, Protocol
 
 from hypothesis.strategies import SearchStrategy
 
-from fuzz.engine.budget import Budget
+from fuzz.campaign.budget import Budget
+from fuzz.campaign.explore import explore
 from fuzz.engine.executor import Executor
-from fuzz.engine.explore import explore
-from fuzz.engine.reduce import OutOfTime, Reduction, reduce_case
 from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
-from fuzz.engine.verify import QUANTIZE, selection
+from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
+from fuzz.triage.verify import QUANTIZE, selection
 from strategies.case import Case
 
 REDUCE_LIMIT: Final = 45.0

@@ -1,0 +1,1 @@
+"""From failures to bugs: reducing, explaining, naming, knowing them."""
