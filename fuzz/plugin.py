@@ -15,10 +15,13 @@ from _pytest.terminal import TerminalReporter
 from hypothesis.strategies import SearchStrategy
 
 from fuzz.campaign.budget import Budget, parse_duration
-from fuzz.campaign.campaign import Observation, Progress
+from fuzz.campaign.campaign import Progress
+from fuzz.campaign.corpus import CorpusError
+from fuzz.campaign.corpus import load as load_corpus
 from fuzz.campaign.session import Options, Session
 from fuzz.engine.executor import HarnessError
-from fuzz.triage.known import KnownIssuesError, load
+from fuzz.triage.bug import Failure
+from fuzz.triage.known import KnownIssue, KnownIssuesError, load
 from reports.finding import Finding
 from reports.issue import title
 from reports.run import ReportsError
@@ -44,9 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fuzz-seed", type=int, metavar="N", help="seed of the search (default: a new one each run)")
     group.addoption("--fuzz-watchdog", default="20s", metavar="TIME", help="silence that counts as a hang (default: 20s)")
     group.addoption("--reports-dir", type=Path, default=PROJECT / "reports" / "out", metavar="DIR", help="where reports go")
+    group.addoption("--fuzz-cases", type=int, metavar="N", help="Cases after which nothing more is drawn (default: no limit)")
     group.addoption(
-        "--known-issues", type=Path, default=PROJECT / "fuzz" / "known_issues.toml", metavar="FILE", help="findings that do not fail a run"
+        "--known-issues", type=Path, default=PROJECT / "fuzz" / "known_issues.toml", metavar="FILE", help="defects that do not fail a run"
     )
+    group.addoption("--corpus", type=Path, default=PROJECT / "fuzz" / "corpus", metavar="DIR", help="Cases that are run first")
 
 
 class CampaignHandle:
@@ -63,7 +68,7 @@ class CampaignHandle:
     def findings(self) -> list[Finding]:
         """Verify and write what was found; the findings that are not known."""
         with _harness_errors_end_the_run():
-            return [finding for finding in self._session.finish() if finding.known is None]
+            return self._session.finish()
 
 
 @contextlib.contextmanager
@@ -82,16 +87,20 @@ def options_of(config: pytest.Config) -> Options:
         pytest.UsageError: one of them cannot be used, in one sentence.
     """
     try:
-        seed = config.getoption("--fuzz-seed")
+        seed, most_cases = config.getoption("--fuzz-seed"), config.getoption("--fuzz-cases")
+        if most_cases is not None and most_cases < 1:
+            raise pytest.UsageError(f"--fuzz-cases is {most_cases}, not a whole number above 0")
         return Options(
             device=config.getoption("--fuzz-device"),
             budget=parse_duration(config.getoption("--fuzz-budget")),
             seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
             reports=config.getoption("--reports-dir"),
             known=load(config.getoption("--known-issues")),
+            corpus=load_corpus(config.getoption("--corpus")),
+            most_cases=most_cases,
             watchdog=parse_duration(config.getoption("--fuzz-watchdog")),
         )
-    except (ValueError, KnownIssuesError) as error:
+    except (ValueError, KnownIssuesError, CorpusError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -104,7 +113,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Start the session when there is something to fuzz: bad options and unusable devices end the run here."""
     properties = [item for item in items if _is_property(item)]
     config.stash[_PROPERTIES_LEFT] = [len(properties)]
-    if properties and not config.option.collectonly and not hasattr(config, "workerinput"):
+    fuzzing = properties or any("expired_issues" in getattr(item, "fixturenames", ()) for item in items)
+    if fuzzing and not config.option.collectonly and not hasattr(config, "workerinput"):
         start_session(config)
 
 
@@ -148,6 +158,13 @@ def campaign(request: pytest.FixtureRequest) -> CampaignHandle:
     return CampaignHandle(session, share)
 
 
+@pytest.fixture
+def expired_issues(request: pytest.FixtureRequest) -> list[KnownIssue]:
+    """The rows of the known-issues file, for this release and device, whose time is up."""
+    session = request.config.stash.get(_SESSION, None) or start_session(request.config)
+    return session.expired
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End the children, whatever happened."""
     fuzzing = session.config.stash.get(_SESSION, None)
@@ -179,7 +196,7 @@ class _ProgressLine:
             return
         self._last = time.monotonic()
         rate = progress.cases / budget.elapsed
-        found = f"{progress.confirmed} findings of {progress.candidates} kinds of failure"
+        found = f"{progress.confirmed} findings of {progress.candidates} new defects"
         text = f"{progress.cases} cases, {rate:.0f} cases/s, {found}, {max(budget.left, 0):.0f} s left"
         with self._uncaptured():
             if reporter.isatty:
@@ -188,14 +205,14 @@ class _ProgressLine:
                 reporter.ensure_newline()
                 reporter.write_line(text)
 
-    def observed(self, observation: Observation) -> None:
+    def observed(self, failure: Failure) -> None:
         reporter = self._reporter()
         if reporter is None or self._config.get_verbosity() < 0:
             return
-        key = observation.key
+        key = failure.key
         with self._uncaptured():
             reporter.ensure_newline()
-            text = f"observed after {observation.elapsed:.1f} s: {key.surface}, {key.path}: {key.symptom.value} {key.how}"
+            text = f"observed after {failure.elapsed:.1f} s: {key.surface}, {key.path}: {key.symptom.value} {key.how}"
             reporter.write_line(text.rstrip())
 
     def _uncaptured(self) -> contextlib.AbstractContextManager[None]:

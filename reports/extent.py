@@ -1,4 +1,7 @@
-"""What else a defect affects: records that a finding carries beside its minimal Case."""
+"""What else a defect affects: records that a finding carries beside its minimal Case.
+
+Every `from_json` raises RecordError for what its `to_json` did not write, and CaseError for a Case that is none.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from reports import schema
 from strategies.case import Case
 
 
@@ -31,8 +35,11 @@ class FieldExtent:
         return dataclasses.asdict(self) | {"fails": list(self.fails), "passes": list(self.passes)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: Any) -> Self:
         """The record that `to_json` wrote."""
+        values = schema.array(schema.scalar)
+        members = {"name": schema.text, "trigger": schema.flag, "fails": values, "passes": values}
+        schema.check(data, "a field of the extent", members, {"rule": schema.text})
         return cls(**data | {"fails": tuple(data["fails"]), "passes": tuple(data["passes"])})
 
 
@@ -62,8 +69,10 @@ class Extent:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: Any) -> Self:
         """The record that `to_json` wrote."""
+        members = {"fields": schema.array(schema.json_object), "paths": schema.array(schema.text)}
+        schema.check(data, "the extent", members, {"linear4bit": schema.text, "complete": schema.flag})
         records = tuple(FieldExtent.from_json(item) for item in data["fields"])
         return cls(**data | {"fields": records, "paths": tuple(data["paths"])})
 
@@ -80,8 +89,9 @@ class Worst:
         return {"case": self.case.to_json(), "error_over_bound": self.error_over_bound}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: Any) -> Self:
         """The record that `to_json` wrote."""
+        schema.check(data, "the worst Case", {"case": schema.json_object, "error_over_bound": schema.number})
         return cls(case=Case.from_json(data["case"]), error_over_bound=data["error_over_bound"])
 
 
@@ -97,6 +107,7 @@ class Sighting:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: Any) -> Self:
         """The record that `to_json` wrote."""
+        schema.check(data, "a sighting", {}, {"system": schema.mapping(schema.text), "observed": schema.count})
         return cls(**data)

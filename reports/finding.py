@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+from reports import schema
 from reports.extent import Extent, Sighting, Worst
+from reports.schema import RecordError
 from strategies.case import Case
 from strategies.fields import FILLS
 
+__all__ = ["FORMAT_VERSION", "Finding", "RecordError", "ScriptRun", "read_json", "signature"]
+
 FORMAT_VERSION: Final = 2
+RULINGS: Final = ("valid", "invalid", "unspecified")
 _SLUG_LENGTH: Final = 70
 _VARIABLE_ENDINGS: Final = frozenset({"process died"})
 """Symptoms whose `how` depends on what lies in memory: the same stray access may be one signal or another."""
-
-
-class RecordError(ValueError):
-    """A file that is not a finding of this format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,45 +130,49 @@ class Finding:
         """The finding that `to_json` wrote.
 
         Raises:
-            RecordError: another format version, or something missing.
-            CaseError: its Case is not one.
+            RecordError: another format version, or something missing or malformed; one sentence.
+            CaseError: one of its Cases is not one.
         """
         if not isinstance(data, dict) or data.get("format_version") != FORMAT_VERSION:
             version = data.get("format_version") if isinstance(data, dict) else None
             raise RecordError(f"finding format_version is {version!r}, this program reads {FORMAT_VERSION}")
-        names = {item.name for item in dataclasses.fields(cls) if item.init}
-        values = {name: value for name, value in data.items() if name in names}
-        if missing := sorted(names - set(values)):
-            raise RecordError(f"the finding lacks {missing[0]!r}")
-        values |= {"case": Case.from_json(values["case"]), "first_case": Case.from_json(values["first_case"])}
-        for name, kind in _KINDS.items():
-            if not isinstance(values[name], kind):
-                raise RecordError(f"{name!r} of the finding is not a JSON {'array' if kind is list else 'object'}")
-        values |= {"arms": tuple(values["arms"]), "kernels": tuple(values["kernels"]), "script": _script(values["script"])}
-        return cls(**values | _extent(values))
-
-
-_KINDS: Final = {"arms": list, "kernels": list, "sightings": list, "triggers": dict, "others": dict, "system": dict, "provoked": dict}
-
-
-def _extent(values: dict[str, Any]) -> dict[str, Any]:
-    extent, worst = values["extent"], values["worst"]
-    try:
-        return {
+        values = {name: value for name, value in data.items() if name in _MEMBERS}  # a later program may add others
+        schema.check(values, "the finding", _MEMBERS)
+        extent, worst, script = values["extent"], values["worst"], values["script"]
+        values |= {
+            "case": Case.from_json(values["case"]),
+            "first_case": Case.from_json(values["first_case"]),
+            "arms": tuple(values["arms"]),
+            "kernels": tuple(values["kernels"]),
+            "script": None if script is None else ScriptRun(**script),
             "extent": None if extent is None else Extent.from_json(extent),
             "worst": None if worst is None else Worst.from_json(worst),
             "sightings": tuple(Sighting.from_json(sighting) for sighting in values["sightings"]),
         }
-    except (TypeError, KeyError, AttributeError) as error:
-        raise RecordError(f"'extent', 'worst' or 'sightings' of the finding cannot be read: {error}") from None
+        return cls(**values)
 
 
-def _script(data: object) -> ScriptRun | None:
-    if data is None:
-        return None
-    if not isinstance(data, dict) or set(data) != {"exit_status", "output"}:
-        raise RecordError("'script' of the finding is not an object of exit_status and output")
-    return ScriptRun(**data)
+def _script(value: Any, place: str) -> None:
+    schema.check(value, place, {"exit_status": schema.nothing_or(schema.integer), "output": schema.text})
+
+
+_MEMBERS: Final[dict[str, schema.Check]] = {
+    **dict.fromkeys(("surface", "path", "symptom", "how", "source", "expected", "got", "grade"), schema.text),
+    "ruling": schema.one_of(RULINGS),
+    **dict.fromkeys(("case", "first_case"), schema.json_object),
+    "triggers": schema.mapping(schema.scalar),
+    "error_over_bound": schema.nothing_or(schema.number),
+    **dict.fromkeys(("arms", "kernels"), schema.array(schema.text)),
+    "model": schema.nothing_or(schema.mapping(schema.number)),
+    **dict.fromkeys(("reproduced", "attempts", "observed", "trials"), schema.count),
+    "minimal": schema.flag,
+    **dict.fromkeys(("others", "system", "provoked"), schema.mapping(schema.text)),
+    "script": schema.nothing_or(_script),
+    "known": schema.nothing_or(schema.text),
+    **dict.fromkeys(("extent", "worst"), schema.nothing_or(schema.json_object)),
+    "sightings": schema.array(schema.json_object),
+}
+"""What is in the file, by the names of the attributes."""
 
 
 def signature(surface: str, path: str, symptom: str, how: str, triggers: dict[str, Any]) -> str:

@@ -4,49 +4,46 @@ from __future__ import annotations
 
 from typing import Final
 
+from reports.affected import affected
 from reports.finding import Finding
-from reports.text import block, cell, code, one_line
+from reports.machines import system_info
+from reports.text import block, cell, code, code_cell, one_line, prose
+from reports.wording import listing, size, trigger
+from strategies.fields import SIZES
 
-_LABELS: Final = {
-    "bitsandbytes": "bitsandbytes",
-    "torch": "PyTorch",
-    "cuda": "CUDA (PyTorch build)",
-    "python": "Python",
-    "platform": "OS",
-    "gpu": "GPU",
-    "compute_capability": "Compute capability",
-    "driver": "Driver",
-    "cpu": "CPU",
-}
 _RULINGS: Final = {
     "valid": "The call is valid",
     "invalid": "The call is invalid and has to be refused with a Python exception",
     "unspecified": "Upstream's documents leave this call open: it may raise, but what it returns has to be right",
 }
+_GRADES: Final = {
+    "definitely wrong": "No rounding of this arithmetic can explain it, whatever the order of sums.",
+    "arithmetic drift": "It lies outside of what the kernel's own roundings allow, though within the bound for any kernel of its kind.",
+    "other bits": "It is not the number that the kernel's own arithmetic gives, in its own order, on this GPU and release.",
+}
 
 
 def write_issue(finding: Finding, script: str) -> str:
     """The issue text of a finding, with the text of its script."""
-    sections = [
-        f"# {title(finding)}",
-        _what_happens(finding),
-        "### System Info\n\n" + _system(finding),
-        "### Reproduction\n\n" + _reproduction(finding, script),
-        "### Expected behavior\n\n" + _expected(finding),
-        "### Also observed\n\n" + _others(finding) if finding.others else "",
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    sections = {
+        f"# {prose(title(finding))}": _what_happens(finding),
+        "### What is affected": affected(finding),
+        "### System Info": system_info(finding),
+        "### Reproduction": _reproduction(finding, script),
+        "### Expected behavior": _expected(finding),
+        "### Also observed": _others(finding),
+    }
+    return "\n\n".join(f"{heading}\n\n{text}" for heading, text in sections.items() if text) + "\n"
 
 
 def title(finding: Finding) -> str:
-    """One line: surface, symptom and what triggers it."""
-    how = f" ({one_line(finding.how)})" if finding.how else ""
-    when = f" when {_triggers(finding)}" if finding.triggers else ""
-    return f"{finding.surface}: {finding.symptom}{how}{when}"
-
-
-def _triggers(finding: Finding) -> str:
-    return ", ".join(f"{name} is {value}" for name, value in finding.triggers.items())
+    """One line of plain text: surface, symptom and what triggers it."""
+    how = f" ({finding.how})" if finding.how else ""
+    # The relation that is broken is how it fails already.
+    triggers = {name: value for name, value in finding.triggers.items() if (name, value) != ("execution.relation", finding.how)}
+    sizes = listing([size(name, value) for name, value in triggers.items() if name in SIZES])
+    others = listing([trigger(name, value) for name, value in triggers.items() if name not in SIZES])
+    return one_line(f"{finding.surface}: {finding.symptom}{how}{f' for {sizes}' if sizes else ''}{f' when {others}' if others else ''}")
 
 
 def _what_happens(finding: Finding) -> str:
@@ -61,15 +58,7 @@ def _what_happens(finding: Finding) -> str:
     lines += _kernels(finding)
     if not finding.minimal:
         lines.append("The search for a smaller input was cut short.")
-    lines.append(f"It failed in {finding.reproduced} of {finding.attempts} fresh processes.")
-    return "\n".join(lines)
-
-
-_GRADES: Final = {
-    "definitely wrong": "No rounding of this arithmetic can explain it, whatever the order of sums.",
-    "arithmetic drift": "It lies outside of what the kernel's own roundings allow, though within the bound for any kernel of its kind.",
-    "other bits": "It is not the number that the kernel's own arithmetic gives, in its own order, on this GPU and release.",
-}
+    return "\n".join([*lines, *_certainty(finding)])
 
 
 def _kernels(finding: Finding) -> list[str]:
@@ -79,12 +68,18 @@ def _kernels(finding: Finding) -> list[str]:
         names = ", ".join(code(name.split("(")[0]) for name in dict.fromkeys(finding.kernels))
         lines.append(f"Kernels that were launched: {names}.")
     elif finding.arms:
-        lines.append(f"Kernel by the dispatch rule: {' or '.join(finding.arms)}.")
+        lines.append(f"Kernel by the dispatch rule: {' or '.join(prose(arm) for arm in finding.arms)}.")
     return lines
 
 
-def _system(finding: Finding) -> str:
-    return "\n".join(f"- {label}: {one_line(finding.system[key])}" for key, label in _LABELS.items() if key in finding.system)
+def _certainty(finding: Finding) -> list[str]:
+    """In how many processes it failed, and what makes it fail more often if that is not all of them."""
+    times = f"It failed in {finding.reproduced} of {finding.attempts} fresh processes"
+    lines = [f"**Not verified:** {times[0].lower()}{times[1:]}, so it is flaky." if finding.flaky else f"{times}."]
+    if finding.provoked:
+        rates = ", ".join(f"{prose(condition)} {prose(rate)}" for condition, rate in finding.provoked.items())
+        lines.append(f"Under conditions that provoke races it failed in: {rates}.")
+    return lines
 
 
 def _reproduction(finding: Finding, script: str) -> str:
@@ -96,10 +91,11 @@ def _reproduction(finding: Finding, script: str) -> str:
 
 
 def _expected(finding: Finding) -> str:
-    expected = finding.expected[:1].upper() + finding.expected[1:]
-    return f"{one_line(expected)}.\n\n{_RULINGS[finding.ruling]}: {finding.source}."
+    return f"Expected: {prose(finding.expected)}.\n\n{_RULINGS[finding.ruling]}: {prose(finding.source)}."
 
 
 def _others(finding: Finding) -> str:
-    rows = "\n".join(f"| `{name}` | {cell(outcome)} |" for name, outcome in finding.others.items())
+    if not finding.others:
+        return ""
+    rows = "\n".join(f"| {code_cell(name)} | {cell(outcome)} |" for name, outcome in finding.others.items())
     return f"The same input on the other paths:\n\n| path | outcome |\n| --- | --- |\n{rows}"

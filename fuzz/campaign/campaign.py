@@ -1,14 +1,20 @@
-"""The campaign: draws Cases until time is up, records failures without raising, reduces and verifies each kind once.
+"""The campaign: draws Cases until time is up, records failures without raising, and makes each defect one candidate.
 
-explore ── failing verdict of a new kind ──► observation on disk ──► reduction ──► candidate
-candidate ──► verified in fresh processes, in the background, while the search goes on ──► finding
+drawn Case ── failing verdict ──► explained by what is known? ──yes──► counted there
+                                          │ no
+                                          ▼
+            reduced, named ──► a row of the known issues, or a candidate ──► confirmed in the background
+
+Explaining is running the Case again with the triggers of what is known set to neutral. It is queued like any other Case,
+so that the search does not wait for it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -18,24 +24,24 @@ from fuzz.campaign.budget import Budget
 from fuzz.campaign.explore import explore
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
-from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
+from fuzz.triage.bug import Bug, Failure, Suspect
+from fuzz.triage.investigate import Investigation, Investigator
+from fuzz.triage.reduce import OutOfTime, Reduction
+from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import QUANTIZE, selection
 from strategies.case import Case
 
 REDUCE_LIMIT: Final = 45.0
-"""Seconds for one reduction; ordinary ones take one or two, those that kill or hang the child more."""
+"""Seconds for one investigation; ordinary ones take one to three, those that kill or hang the child more."""
 
 REDUCE_LEAST: Final = 5.0
-"""Seconds that every reduction gets: a Case that is not minimal has a signature of its own."""
+"""Seconds that every investigation gets: a Case that is not minimal has a signature of its own."""
 
 REDUCE_SHARE: Final = 0.25
-"""Part of the time that is left which one reduction may take, so that one slow failure does not eat the run."""
+"""Part of the time that is left which one investigation may take, so that one slow failure does not eat the run."""
 
 HANG_WATCHDOG: Final = 3.0
 """Watchdog while a hang is reduced and verified: each trial costs this much, and a path takes milliseconds."""
-
-RETRIES: Final = 3
-"""Candidates of one kind: if the first does not fail again in a fresh process, the next observation is tried."""
 
 CLOSING: Final = 2.0
 """Seconds at the end of the budget in which nothing more is drawn: the last confirmation and the reports."""
@@ -43,46 +49,42 @@ CLOSING: Final = 2.0
 RECOVERY_SHARE: Final = 0.2
 """Part of the time that may go into replacing children. Beyond it the paths that end them rest for a while."""
 
+MOST_WAITING: Final = 8
+"""Unexplained failures of one kind that are kept until one of them is reduced; they may be different defects."""
+
+DEEPEST: Final = 3
+"""How often a failure that appears only when what is known is taken back is followed, each time one Case further."""
+
 ENDING: Final = frozenset({Symptom.PROCESS_DIED, Symptom.HANG, Symptom.CONTEXT_LOST})
 
 
 class Listener(Protocol):
     """Told what happens, as it happens."""
 
-    def observed(self, observation: Observation) -> None:
-        """A kind of failure was seen for the first time."""
+    def observed(self, failure: Failure) -> None:
+        """A failure was seen that nothing explains so far."""
 
     def progressed(self, progress: Progress) -> None:
         """Called after every Case."""
 
     def reduced(self, candidate: Candidate) -> None:
-        """A failure was reduced; from here on it is the listener's."""
+        """A new defect was found; from here on it is the listener's."""
 
-    def came_late(self, observation: Observation) -> None:
+    def came_late(self, failure: Failure) -> None:
         """A failure was seen when no time was left to reduce and confirm it."""
 
-    def seconds_to_finish(self, more: Observation | None = None) -> float:
+    def seconds_to_finish(self, more: FailureKey | None = None) -> float:
         """Seconds that the listener needs at the end for the candidates it works on, and for one `more`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """A failing verdict as first seen."""
-
-    key: FailureKey
-    case: Case
-    verdict: PathVerdict
-    number: int
-    elapsed: float
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A reduced observation. `spares` are later failures of the same kind, should this one not come back."""
+    """A new defect that is to be confirmed. The run goes on to count what it explains."""
 
-    observation: Observation
+    bug: Bug
+    failure: Failure
+    verdict: PathVerdict
     reduction: Reduction
-    spares: list[Observation]
 
 
 @dataclass(slots=True)
@@ -114,38 +116,67 @@ class Campaign:
     Args:
         executor: started, or startable.
         budget: of the whole run.
-        listener: told of observations, candidates and progress.
+        listener: told of failures, candidates and progress.
+        suspects: what is known beforehand.
     """
 
-    def __init__(self, executor: Executor, budget: Budget, listener: Listener) -> None:
+    def __init__(
+        self, executor: Executor, budget: Budget, listener: Listener, suspects: Suspects | None = None
+    ) -> None:
         self._executor, self._budget, self._listener = executor, budget, listener
-        self._waiting: list[Observation] = []
-        self._tries: Counter[FailureKey] = Counter()
-        self._spares: defaultdict[FailureKey, list[Observation]] = defaultdict(list)
+        self.suspects = suspects or Suspects()
+        self._doubtful: deque[tuple[Failure, int]] = deque()
+        self._shared: deque[tuple[Failure, list[Suspect]]] = deque()
+        self._waiting: list[Failure] = []
+        self._deadline = 0.0
+        self._skipped: Counter[FailureKey] = Counter()
+        self._investigator = Investigator(self._trial, self.suspects)
         self.progress = Progress()
 
-    def explore(self, strategy: SearchStrategy[Case], seed: int, until: float) -> None:
+    def explore(self, strategy: SearchStrategy[Case], seed: int, until: float, most_cases: int | None = None) -> None:
         """Draw and run Cases until the budget, less what the verification needs, is used up.
 
         Args:
             strategy: what to draw from.
             seed: of the search.
             until: seconds on the budget's clock at which this property's share ends.
+            most_cases: number of Cases of the whole run at which this property's share ends.
         """
-        explore(strategy, seed, lambda case: self._visit(case, until))
-        self._executor.drain()
-        self._reduce_waiting()
-        for observation in self._waiting:
-            self._listener.came_late(observation)
+        explore(strategy, seed, lambda case: self._visit(case, until, most_cases))
+        self._settle()
+        for failure in self._waiting:
+            self._listener.came_late(failure)
         self._waiting.clear()
         self.progress.stop_reason = "time"
 
-    def _visit(self, case: Case, until: float) -> bool:
+    def replay(self, cases: Iterable[Case]) -> list[tuple[Case, CaseResult]]:
+        """Run Cases before anything is drawn, and everything that follows from their failures."""
+        results: list[tuple[Case, CaseResult]] = []
+        for case in cases:
+            if self._budget.left <= CLOSING:
+                break
+            result = self._executor.run(case)
+            self._collect(case, result)
+            results.append((case, result))
+        self._settle()
+        return results
+
+    def _visit(self, case: Case, until: float, most_cases: int | None) -> bool:
         self._executor.submit(case, self._collector(case), skip=self._resting())
-        if any(self._has_time_for(observation) for observation in self._waiting):
-            self._executor.drain()
-            self._reduce_waiting()
+        self._explain_doubtful()
+        if any(self._has_time_for(failure) for failure in self._waiting):
+            self._settle()
+        if most_cases is not None and self.progress.cases >= most_cases:
+            return False
         return self._budget.elapsed < until and self._budget.left > CLOSING
+
+    def _settle(self) -> None:
+        """Wait for everything that is queued, and reduce what there is time for."""
+        self._executor.drain()
+        while self._doubtful or self._shared:
+            self._explain_doubtful()
+            self._executor.drain()
+        self._reduce_waiting()
 
     def _resting(self) -> list[str]:
         if self._executor.recovery_seconds < RECOVERY_SHARE * self._budget.elapsed:
@@ -157,51 +188,134 @@ class Campaign:
 
     def _collect(self, case: Case, result: CaseResult) -> None:
         self.progress.count(result)
-        for verdict in result.failures:
-            self._note(Observation(FailureKey.of(verdict), case, verdict, self.progress.cases, self._budget.elapsed))
+        self._doubt(case, result, depth=0, first=None)
         self._listener.progressed(self.progress)
 
-    def _note(self, observation: Observation) -> None:
-        """Record a failure; the first of its kind is to be reduced, the next ones are kept should it not come back."""
-        seen = self._tries[observation.key]
-        if seen >= RETRIES:
-            return
-        self._tries[observation.key] += 1
-        if seen:
-            self._spares[observation.key].append(observation)
-            return
-        self._waiting.append(observation)
-        self._listener.observed(observation)
+    def _doubt(self, case: Case, result: CaseResult, depth: int, first: Case | None) -> None:
+        for verdict in result.failures:
+            key = FailureKey.of(verdict)
+            self._doubtful.append((Failure(key, case, verdict, self.progress.cases, self._budget.elapsed, first), depth))
 
-    def _has_time_for(self, observation: Observation) -> bool:
-        return self._budget.left >= self._listener.seconds_to_finish(observation)
+    def _explain_doubtful(self) -> None:
+        """Queue each failure again with what may explain it taken back; without such a thing it is unexplained."""
+        while self._doubtful:
+            failure, depth = self._doubtful.popleft()
+            suspects = self.suspects.acting(failure.key, failure.case)
+            if not suspects:
+                self._wait(failure)
+                continue
+            harmless = self.suspects.taken_back(failure.key, failure.case)
+            if harmless is None:
+                suspects[0].count(failure)
+                continue
+            self._executor.submit(harmless, self._explainer(failure, harmless, suspects, depth), selection(failure.key))
+        while self._shared:
+            self._divide(*self._shared.popleft())
+
+    def _explainer(self, failure: Failure, harmless: Case, suspects: list[Suspect], depth: int) -> Callable[[CaseResult], None]:
+        def explain(result: CaseResult) -> None:
+            if result.failure(failure.key) is None:
+                self._blame(failure, suspects)
+            if depth < DEEPEST:
+                # What fails there is another defect, even if it fails in another way: the first one had hidden it.
+                self._doubt(harmless, result, depth + 1, failure.drawn)
+
+        return explain
+
+    def _blame(self, failure: Failure, suspects: list[Suspect]) -> None:
+        if len(suspects) == 1:
+            suspects[0].count(failure)
+        else:  # not from within an answer of the executor
+            self._shared.append((failure, suspects))
+
+    def _divide(self, failure: Failure, suspects: list[Suspect]) -> None:
+        """Count a failure for the first of several suspects that explains it alone, or for all if it takes them all."""
+        for suspect in suspects:
+            harmless = suspect.condition.taken_back(failure.case)
+            if harmless is None or self._executor.run(harmless, selection(failure.key)).failure(failure.key) is None:
+                suspect.count(failure)
+                return
+        for suspect in suspects:
+            suspect.count(failure)
+
+    def _wait(self, failure: Failure) -> None:
+        """Keep an unexplained failure until it is reduced."""
+        key = failure.key
+        if self._skipped[key]:
+            self._skipped[key] -= 1
+            return
+        waiting = sum(other.key == key for other in self._waiting)
+        if waiting >= MOST_WAITING:
+            return
+        self._waiting.append(failure)
+        if not waiting:
+            self._listener.observed(failure)
+
+    def _has_time_for(self, failure: Failure) -> bool:
+        return self._budget.left >= self._listener.seconds_to_finish(failure.key)
 
     def _reduce_waiting(self) -> None:
         """Reduce what there is time for; the rest waits until confirmations have made room, or comes too late."""
         waiting, self._waiting = self._waiting, []
-        for observation in waiting:
-            if not self._has_time_for(observation):
-                self._waiting.append(observation)
-                continue
-            reduction = self._reduce(observation)
-            self.progress.candidates += 1
-            self._listener.reduced(Candidate(observation, reduction, self._spares[observation.key]))
+        for failure in waiting:
+            if not self._has_time_for(failure):
+                self._waiting.append(failure)
+            elif (unexplained := self._explained_meanwhile(failure)) is not None:
+                self._investigate(unexplained)
+        if self._doubtful or self._shared:
+            self._settle()
 
-    def _reduce(self, observation: Observation) -> Reduction:
-        key = observation.key
-        spare = self._budget.left - self._listener.seconds_to_finish(observation)
-        limit = min(REDUCE_LIMIT, max(spare * REDUCE_SHARE, REDUCE_LEAST))
-        deadline = time.monotonic() + limit
+    def _explained_meanwhile(self, failure: Failure) -> Failure | None:
+        """The failure with what is known by now taken back; None if that explains it."""
+        suspects = self.suspects.acting(failure.key, failure.case)
+        if not suspects:
+            return failure
+        harmless = self.suspects.taken_back(failure.key, failure.case)
+        result = None if harmless is None else self._executor.run(harmless, selection(failure.key))
+        if harmless is not None and result is not None and result.failure(failure.key) is not None:
+            return dataclasses.replace(failure, case=harmless, first=failure.drawn)
+        self._blame(failure, suspects)
+        if harmless is not None and result is not None:
+            self._doubt(harmless, result, DEEPEST, failure.drawn)
+        return None
+
+    def _investigate(self, failure: Failure) -> None:
+        found = self._investigation(failure)
+        if not isinstance(found, Investigation):
+            found.link(failure.key)
+            found.count(failure)
+            return
+        bug = Bug(found.key, found.reduction.case, found.examined.triggers, found.examined.condition, set(found.paths))
+        if (same := self.suspects.bug_of(bug.signature)) is not None:
+            self._found_again(same, failure)
+            return
+        bug.count(failure)
+        self.suspects.bugs.append(bug)
+        if (row := self.suspects.row_naming(bug)) is not None:
+            bug.known = row.issue
+            return
+        self.progress.candidates += 1
+        self._listener.reduced(Candidate(bug, failure, found.verdict, found.reduction))
+
+    def _found_again(self, bug: Bug, failure: Failure) -> None:
+        """A reduction that ended at what is known already: more of these are put off, twice as long each time."""
+        bug.link(failure.key)
+        bug.count(failure)
+        bug.fruitless += 1
+        self._skipped[failure.key] = 2**bug.fruitless
+
+    def _investigation(self, failure: Failure) -> Investigation | Suspect:
+        spare = self._budget.left - self._listener.seconds_to_finish(failure.key)
+        self._deadline = time.monotonic() + min(REDUCE_LIMIT, max(spare * REDUCE_SHARE, REDUCE_LEAST))
         watchdog = self._executor.watchdog
-        if key.symptom is Symptom.HANG:
+        if failure.key.symptom is Symptom.HANG:
             self._executor.watchdog = min(watchdog, HANG_WATCHDOG)
-
-        def fails(case: Case) -> bool:
-            if time.monotonic() > deadline:
-                raise OutOfTime
-            return self._executor.run(case, selection(key)).failure(key) is not None
-
         try:
-            return reduce_case(observation.case, fails)
+            return self._investigator.investigate(failure)
         finally:
             self._executor.watchdog = watchdog
+
+    def _trial(self, case: Case, key: FailureKey) -> PathVerdict | None:
+        if time.monotonic() > self._deadline:
+            raise OutOfTime
+        return self._executor.run(case, selection(key)).failure(key)

@@ -6,20 +6,20 @@ import dataclasses
 import heapq
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from fuzz.campaign.campaign import CLOSING, HANG_WATCHDOG, Candidate, Observation
-from fuzz.engine.verdict import FailureKey, Symptom
-from fuzz.triage.known import KnownIssue
-from fuzz.triage.reduce import Reduction
+from fuzz.campaign.campaign import CLOSING, HANG_WATCHDOG, Candidate
+from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
+from fuzz.triage.extent import measure
+from fuzz.triage.provoke import provoke
 from fuzz.triage.verify import ATTEMPTS, Verification, run_script, verify
+from reports.extent import Extent, Sighting, Worst
 from reports.finding import Finding
 from reports.run import RunDirectory
 from reports.script import HANG_TIMEOUT, write_script
-from strategies import fields
+from strategies.case import Case
 
 AT_ONCE: Final = max(1, min(4, (os.cpu_count() or 1) // 2))
 """Candidates that are confirmed side by side; each is a few starts of torch, which keep a core busy that the search needs."""
@@ -27,6 +27,12 @@ AT_ONCE: Final = max(1, min(4, (os.cpu_count() or 1) // 2))
 FEW_CORES: Final = 4
 SCRIPT_STARTS: Final = 2.0 if (os.cpu_count() or 1) < FEW_CORES else 1.5
 """A script's duration in cold starts: its own, the second process of those that may die, and on few cores the search beside it."""
+
+EXTENT_LIMIT: Final = 10.0
+"""Seconds for seeing what else a defect affects. A hundred Cases that do not end the child take one or two."""
+
+PROVOKE_LIMIT: Final = 30.0
+"""Seconds for provoking what does not fail in every process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +68,10 @@ class Confirmation:
     Args:
         site: device, versions and what a process costs.
         directory: where scripts and findings are written.
-        known: rows of the known-issues file.
     """
 
-    def __init__(self, site: Site, directory: RunDirectory, known: tuple[KnownIssue, ...]) -> None:
-        self._site, self._directory, self._known = site, directory, known
+    def __init__(self, site: Site, directory: RunDirectory) -> None:
+        self._site, self._directory = site, directory
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
         self._jobs: list[_Job] = []
         self._slowest = 0.0
@@ -77,7 +82,7 @@ class Confirmation:
         job.future = self._pool.submit(self._confirm, job)
         self._jobs.append(job)
 
-    def seconds_to_finish(self, more: Observation | None = None) -> float:
+    def seconds_to_finish(self, more: FailureKey | None = None) -> float:
         """Seconds that the candidates which are not confirmed yet, and `more`, will take, from what processes cost here."""
         costs = [self._cost_left(job) for job in self._jobs if not job.done]
         busy = [0.0] * AT_ONCE  # the pool takes them in order, each as soon as a thread is free
@@ -86,16 +91,16 @@ class Confirmation:
         return CLOSING + max(busy)
 
     def _cost_left(self, job: _Job) -> float:
-        cost = self._cost(job.candidate.observation)
+        cost = self._cost(job.candidate.bug.key)
         return cost if job.began is None else max(cost - (time.monotonic() - job.began), 0.0)
 
-    def _cost(self, observation: Observation) -> float:
+    def _cost(self, key: FailureKey) -> float:
         site = self._site
         # The machine may have become busier than it was at the start.
-        cost = max(site.start_seconds * SCRIPT_STARTS + site.fork_seconds * (ATTEMPTS + 1), self._slowest)
-        if observation.key.symptom is not Symptom.HANG:
+        cost = max(site.start_seconds * SCRIPT_STARTS + site.fork_seconds * (ATTEMPTS + 2), self._slowest)
+        if key.symptom is not Symptom.HANG:
             return cost
-        return cost + HANG_TIMEOUT + ATTEMPTS * self._watchdog(observation.key)
+        return cost + HANG_TIMEOUT + ATTEMPTS * self._watchdog(key)
 
     def _watchdog(self, key: FailureKey) -> float:
         return min(self._site.watchdog, 2 * HANG_WATCHDOG) if key.symptom is Symptom.HANG else self._site.watchdog
@@ -112,19 +117,15 @@ class Confirmation:
     def _results(self) -> list[Finding]:
         return [future.result() for future in self._futures if future.done() and not future.cancelled() and not future.exception()]
 
-    def finish(self, observed: Callable[[FailureKey], int]) -> list[Finding]:
+    def finish(self) -> list[Finding]:
         """Wait for all so far, write the final counts, and return findings in the order in which they were seen.
 
         Can be called again after more candidates were added.
 
-        Args:
-            observed: how many Cases of the run failed with a key.
-
         Raises:
             HarnessError: a child could not be started again.
         """
-        findings = [future.result() for future in self._futures]
-        return [self._counted(finding, observed) for finding in findings]
+        return [self._counted(job.candidate, job.future.result()) for job in self._jobs if job.future is not None]
 
     def shutdown(self) -> None:
         """End the pool; what has not begun is dropped."""
@@ -135,9 +136,15 @@ class Confirmation:
         self.shutdown()
         return self._results()
 
-    def _counted(self, finding: Finding, observed: Callable[[FailureKey], int]) -> Finding:
-        key = FailureKey(finding.surface, finding.path, Symptom(finding.symptom), finding.how)
-        finding = dataclasses.replace(finding, observed=max(observed(key), 1))
+    def _counted(self, candidate: Candidate, finding: Finding) -> Finding:
+        """The finding with what the run has learned of it since."""
+        bug = candidate.bug
+        finding = dataclasses.replace(
+            finding,
+            observed=max(bug.observed, 1),
+            worst=None if bug.worst is None else Worst(case=bug.worst[0], error_over_bound=bug.worst[1]),
+            sightings=(Sighting(system=self._site.system, observed=max(bug.observed, 1)),),
+        )
         if finding.script is not None:
             self._directory.write_finding(finding, write_script(finding))
         return finding
@@ -147,12 +154,15 @@ class Confirmation:
         try:
             return self._confirm_now(job.candidate)
         finally:
-            if job.candidate.observation.key.symptom is not Symptom.HANG:
+            if job.candidate.bug.key.symptom is not Symptom.HANG:
                 self._slowest = max(self._slowest, time.monotonic() - began)
 
     def _confirm_now(self, candidate: Candidate) -> Finding:
-        observation, reduction, verification = self._verify(candidate)
-        finding = self._finding(observation, reduction, verification)
+        case, verification = self._verify(candidate)
+        finding = self._finding(candidate, case, verification)
+        if finding.flaky:
+            key = candidate.bug.key
+            finding = dataclasses.replace(finding, provoked=provoke(case, key, self._device, self._watchdog(key), seconds=PROVOKE_LIMIT))
         if not finding.reproduced:
             return finding
         try:
@@ -160,34 +170,42 @@ class Confirmation:
         except ValueError:  # its kind of failure has no script: it stays unconfirmed
             return finding
         path = self._directory.write_script(finding, script)
-        finding = dataclasses.replace(finding, script=run_script(path))
+        finding = dataclasses.replace(finding, script=run_script(path), extent=self._extent(candidate, case))
         self._directory.write_finding(finding, script)
         return finding
 
-    def _verify(self, candidate: Candidate) -> tuple[Observation, Reduction, Verification]:
-        key = candidate.observation.key
-        device = self._site.system["device"]
-        tries = [(candidate.observation, candidate.reduction)]
-        # What was seen first may have been the work of an earlier Case in the same process. The others are not reduced.
-        tries += [(spare, Reduction(spare.case, 0, finished=False)) for spare in list(candidate.spares)]
-        for observation, reduction in tries:
-            verification = verify(reduction.case, key, device, self._watchdog(key))
-            if verification.reproduced:
-                return observation, reduction, verification
-        return candidate.observation, candidate.reduction, Verification(0, ATTEMPTS, None, {})
+    @property
+    def _device(self) -> str:
+        return self._site.system["device"]
 
-    def _finding(self, observation: Observation, reduction: Reduction, verification: Verification) -> Finding:
-        verdict = verification.verdict or observation.verdict
-        finding = Finding(
+    def _verify(self, candidate: Candidate) -> tuple[Case, Verification]:
+        key = candidate.bug.key
+        # What was seen first may have been the work of an earlier Case in the same process. The others are not reduced.
+        cases = [candidate.reduction.case, *(spare.case for spare in list(candidate.bug.spares))]
+        for case in cases:
+            verification = verify(case, key, self._device, self._watchdog(key))
+            if verification.reproduced:
+                return case, verification
+        return cases[0], Verification(0, ATTEMPTS, None, {})
+
+    def _extent(self, candidate: Candidate, case: Case) -> Extent | None:
+        bug = candidate.bug
+        if case != bug.minimal or bug.key.symptom is Symptom.HANG:
+            return None
+        return measure(bug, self._device, self._watchdog(bug.key), EXTENT_LIMIT)
+
+    def _finding(self, candidate: Candidate, case: Case, verification: Verification) -> Finding:
+        verdict: PathVerdict = verification.verdict or candidate.verdict
+        return Finding(
             surface=verdict.surface,
             path=verdict.path,
-            symptom=observation.key.symptom.value,
+            symptom=candidate.bug.key.symptom.value,
             how=verdict.how,
             ruling=verdict.ruling.value,
             source=verdict.source,
-            case=reduction.case,
-            first_case=observation.case,
-            triggers=fields.triggers(reduction.case),
+            case=case,
+            first_case=candidate.failure.drawn,
+            triggers=candidate.bug.triggers,
             expected=verdict.expected,
             got=verdict.got,
             error_over_bound=verdict.error_over_bound,
@@ -198,11 +216,8 @@ class Confirmation:
             reproduced=verification.reproduced,
             attempts=verification.attempts,
             observed=1,
-            trials=reduction.trials,
-            minimal=reduction.finished,
+            trials=candidate.reduction.trials,
+            minimal=candidate.reduction.finished and case == candidate.bug.minimal,
             others=verification.others,
             system=self._site.system,
         )
-        version = self._site.system["bitsandbytes"]
-        row = next((row for row in self._known if row.covers(finding.signature, version)), None)
-        return dataclasses.replace(finding, known=row.link) if row else finding

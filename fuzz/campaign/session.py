@@ -5,18 +5,23 @@ The pytest plugin and the commands drive it; it knows neither.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hypothesis.strategies import SearchStrategy
 
 from fuzz.campaign.budget import Budget
-from fuzz.campaign.campaign import Campaign, Candidate, Observation, Progress
+from fuzz.campaign.campaign import Campaign, Candidate, Progress
 from fuzz.campaign.confirm import Confirmation, Site
+from fuzz.campaign.corpus import left_open
+from fuzz.campaign.knowledge import Knowledge
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
+from fuzz.engine.verdict import FailureKey
+from fuzz.triage.bug import Failure
 from fuzz.triage.known import KnownIssue
 from reports.finding import Finding, signature
 from reports.run import RunDirectory, RunRecord
@@ -36,6 +41,8 @@ class Options:
         budget: seconds for the whole run.
         reports: directory for everything that is written.
         known: rows of the known-issues file.
+        corpus: Cases that are run first, by the file that they come from.
+        most_cases: Cases after which nothing more is drawn; None for no such limit.
     """
 
     device: str
@@ -43,7 +50,9 @@ class Options:
     seed: int
     reports: Path
     known: tuple[KnownIssue, ...] = ()
+    corpus: Mapping[Path, Case] = field(default_factory=dict)
     watchdog: float = DEFAULT_WATCHDOG
+    most_cases: int | None = None
 
 
 class Session:
@@ -52,14 +61,14 @@ class Session:
     Args:
         options: what the user chose.
         on_progress: called with the progress and the budget after every Case.
-        on_observation: called when a kind of failure is seen for the first time.
+        on_observation: called when a failure is seen that nothing explains.
     """
 
     def __init__(
         self,
         options: Options,
         on_progress: Callable[[Progress, Budget], None] = lambda progress, budget: None,  # noqa: ARG005
-        on_observation: Callable[[Observation], None] = lambda observation: None,  # noqa: ARG005
+        on_observation: Callable[[Failure], None] = lambda failure: None,  # noqa: ARG005
     ) -> None:
         self.options = options
         self.budget = Budget(options.budget)
@@ -68,8 +77,11 @@ class Session:
         self._executor = Executor(options.device, options.watchdog)
         self._on_progress, self._on_observation = on_progress, on_observation
         self._work: tuple[Campaign, Confirmation] | None = None
+        self._knowledge: Knowledge | None = None
+        self._replayed = False
         self._unconfirmed: list[dict[str, str]] = []
         self._late: list[dict[str, str]] = []
+        self._left_open: list[Case] = []
         self._recorded = 0.0
         self._finished = False
         self.ready: Ready | None = None
@@ -90,26 +102,39 @@ class Session:
             start_seconds=time.monotonic() - began,
             fork_seconds=ready.seconds,
         )
-        confirmation = Confirmation(site, self._directory, self.options.known)
-        self._work = (Campaign(self._executor, self.budget, self), confirmation)
+        knowledge = self._knowledge = Knowledge(self.options.known, ready.system)
+        campaign = Campaign(self._executor, self.budget, self, knowledge.suspects)
+        self._work = (campaign, Confirmation(site, self._directory))
+        self._left_open = left_open(self.options.reports)
         self._write_record("running")
         return ready
 
     def explore(self, strategy: SearchStrategy[Case], share: float) -> None:
-        """Search one property.
+        """Search one property. The first search begins with the corpus and with what a killed run left open.
 
         Args:
             strategy: what to draw from.
-            share: part of the time that is left, from 0 to 1.
+            share: part of the time and of the Cases that is left, from 0 to 1.
         """
-        until = self.budget.elapsed + max(self.budget.left, 0.0) * share
+        campaign, _ = self._running()
         self._finished = False
-        self._running()[0].explore(strategy, self.options.seed, until)
+        self._replay(campaign)
+        until = self.budget.elapsed + max(self.budget.left, 0.0) * share
+        done, most = campaign.progress.cases, self.options.most_cases
+        campaign.explore(strategy, self.options.seed, until, None if most is None else done + math.ceil(max(most - done, 0) * share))
+
+    def _replay(self, campaign: Campaign) -> None:
+        if self._replayed or self._knowledge is None:
+            return
+        self._replayed = True
+        corpus = self.options.corpus
+        results = campaign.replay(dict.fromkeys([*corpus.values(), *self._left_open]))
+        self._knowledge.ran(corpus, results)
 
     def finish(self) -> list[Finding]:
         """Wait for the confirmations and write the run. Returns the verified findings that no earlier call returned."""
         campaign, confirmation = self._running()
-        findings = confirmation.finish(lambda key: campaign.progress.failures[key])
+        findings = confirmation.finish()
         before = {finding.signature for finding in self.findings}
         self._finished = True
         self.findings = [finding for finding in findings if finding.verified]
@@ -132,18 +157,18 @@ class Session:
         """The run so far, as `run.json` has it."""
         return self._record(self._running()[0].progress.stop_reason)
 
-    def observed(self, observation: Observation) -> None:
-        """Write an observation to disk at once, so that a killed run leaves it."""
+    def observed(self, failure: Failure) -> None:
+        """Write an unexplained failure to disk at once, so that a killed run leaves it."""
         self._directory.observe(
             {
                 "seed": self.options.seed,
-                "case": observation.case.to_json(),
-                "verdict": observation.verdict.to_json(),
-                "number": observation.number,
-                "elapsed": round(observation.elapsed, 3),
+                "case": failure.case.to_json(),
+                "verdict": failure.verdict.to_json(),
+                "number": failure.number,
+                "elapsed": round(failure.elapsed, 3),
             }
         )
-        self._on_observation(observation)
+        self._on_observation(failure)
 
     def progressed(self, progress: Progress) -> None:
         """Write `run.json` now and then, and tell the front end."""
@@ -156,16 +181,22 @@ class Session:
         """Confirm a candidate in the background."""
         self._running()[1].add(candidate)
 
-    def came_late(self, observation: Observation) -> None:
+    def came_late(self, failure: Failure) -> None:
         """Remember a failure that there was no time to confirm: it is in `observations.jsonl` and in `run.json`."""
-        key = observation.key
-        name = signature(key.surface, key.path, key.symptom.value, key.how, fields.triggers(observation.case))
+        key = failure.key
+        name = signature(key.surface, key.path, key.symptom.value, key.how, fields.triggers(failure.case))
         reason = "seen too late to be reduced and confirmed; a larger budget gives it time"
-        self._late.append({"signature": name, "slug": "", "reason": reason})
+        if all(entry["kind"] != str(key) for entry in self._late):
+            self._late.append({"signature": name, "slug": "", "reason": reason, "kind": str(key)})
 
-    def seconds_to_finish(self, more: Observation | None = None) -> float:
+    def seconds_to_finish(self, more: FailureKey | None = None) -> float:
         """Seconds to keep at the end for confirmations that are under way, and for one `more`."""
         return self._running()[1].seconds_to_finish(more)
+
+    @property
+    def expired(self) -> list[KnownIssue]:
+        """The rows of the known-issues file whose time is up."""
+        return [] if self._knowledge is None else self._knowledge.expired
 
     def _running(self) -> tuple[Campaign, Confirmation]:
         if self._work is None:
@@ -189,7 +220,9 @@ class Session:
             seconds=round(self.budget.elapsed, 3),
             stop_reason=stop_reason,
             findings=[_entry(finding) for finding in self.findings],
-            unconfirmed=[*self._unconfirmed, *self._late],
+            known=[] if self._knowledge is None else self._knowledge.entries(),
+            unconfirmed=[*self._unconfirmed, *({key: entry[key] for key in ("signature", "slug", "reason")} for entry in self._late)],
+            warnings=[] if self._knowledge is None else self._knowledge.warnings(),
         )
 
     def _write_record(self, stop_reason: str) -> None:
@@ -197,13 +230,16 @@ class Session:
         self._directory.write_run(self._record(stop_reason))
 
 
-def _entry(finding: Finding) -> dict[str, str]:
-    state = "known" if finding.known else "new"
-    return {"signature": finding.signature, "slug": finding.slug, "state": state, "link": finding.known or ""}
+def _entry(finding: Finding) -> dict[str, Any]:
+    return {"signature": finding.signature, "slug": finding.slug, "cases": finding.observed}
 
 
 def _unconfirmed(finding: Finding) -> dict[str, str]:
     """Why an observation is not a finding."""
+    entry = {"signature": finding.signature, "slug": finding.slug}
+    if finding.flaky:
+        rates = [f"{finding.reproduced} of {finding.attempts}", *(f"{rate} ({name})" for name, rate in finding.provoked.items())]
+        return entry | {"reason": "it fails in some fresh processes and not in others", "rate": ", ".join(rates)}
     if finding.reproduced < finding.attempts:
         reason = f"failed in {finding.reproduced} of {finding.attempts} fresh processes"
     elif finding.script is None:
@@ -212,4 +248,4 @@ def _unconfirmed(finding: Finding) -> dict[str, str]:
         reason = "its script did not end in time"
     else:
         reason = f"its script ended with exit status {finding.script.exit_status}, not 1"
-    return {"signature": finding.signature, "slug": finding.slug, "reason": reason}
+    return entry | {"reason": reason}

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from fuzz.commands.console import duration, say
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError
-from fuzz.engine.verdict import CaseResult, FailureKey, Symptom
-from fuzz.triage.verify import selection
+from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Ruling, Symptom
+from fuzz.triage.verify import QUANTIZE, selection
 from reports.finding import Finding, RecordError, read_json
+from reports.text import one_line
 from strategies.case import Case, CaseError
 
 
@@ -57,9 +58,19 @@ def load(path: Path) -> Replay:
     data = read_json(file)
     if isinstance(data, dict) and "signature" in data:
         finding = Finding.from_json(data)
-        key = FailureKey(finding.surface, finding.path, Symptom(finding.symptom), finding.how)
-        return Replay(file, finding.case, key, finding.system.get("device", "auto"))
+        return Replay(file, finding.case, _key(finding), finding.system.get("device", "auto"))
     return Replay(file, Case.from_json(data), None, "auto")
+
+
+def _key(finding: Finding) -> FailureKey:
+    """The failure that a finding is about."""
+    try:
+        symptom, ruling = Symptom(finding.symptom), Ruling(finding.ruling)
+    except ValueError as error:
+        raise RecordError(f"the finding cannot be used: {error}") from None
+    return FailureKey.of(
+        PathVerdict(path=finding.path, surface=finding.surface, ruling=ruling, source=finding.source, symptom=symptom, how=finding.how)
+    )
 
 
 def replay(paths: Sequence[Path], device: str | None, watchdog: float) -> Outcome:
@@ -76,13 +87,52 @@ def _replay_one(path: Path, device: str | None, watchdog: float) -> Outcome:
     except (RecordError, CaseError, HarnessError) as error:
         say(f"{path}: could not run: {error}", error=True)
         return Outcome.COULD_NOT_RUN
+    if item.key is not None and (reason := why_not_run(item.key, result)):
+        say(f"{path}: could not run: {reason}", error=True)
+        return Outcome.COULD_NOT_RUN
     lines = _failures(item, result)
     if not lines:
-        say(f"{path}: gone")
+        say(f"{path}: gone{_instead(item, result)}")
         return Outcome.GONE
     for line in lines:
         say(f"{path}: still there: {line}")
     return Outcome.STILL_THERE
+
+
+def why_not_run(key: FailureKey, result: CaseResult) -> str:
+    """Why `result` does not tell whether the failure `key` is still there; empty if it does.
+
+    A path gives no verdict if this release does not have it, or if what comes before it went wrong: that is no fix.
+    """
+    verdict = next((verdict for verdict in result.verdicts if verdict.path == key.path), None)
+    if verdict is not None:
+        # An exception that a valid Case may raise is that memory ran out, which says nothing about the library.
+        excused = verdict.symptom is None and verdict.ruling is Ruling.VALID and verdict.got
+        return f"{key.path} raised {one_line(verdict.got)}" if excused else ""
+    if earlier := next((verdict for verdict in result.verdicts if _ends_a_case(verdict)), None):
+        return f"{key.path} was not run after {_described(earlier)}"
+    return f"this release has no way to run this Case on {key.path}"
+
+
+def _ends_a_case(verdict: PathVerdict) -> bool:
+    """Whether what comes after `verdict` may not have been run because of it."""
+    if verdict.path != QUANTIZE:
+        return verdict.symptom is not None
+    # A weight that is stored wrongly can still be used; one that was refused cannot.
+    return bool(verdict.got) if verdict.symptom is None else verdict.symptom is not Symptom.WRONG_VALUE
+
+
+def _instead(item: Replay, result: CaseResult) -> str:
+    """What the path of a finding that is gone does now, if that is not simply right."""
+    verdict = next((verdict for verdict in result.verdicts if item.key is not None and verdict.path == item.key.path), None)
+    if verdict is None or not verdict.got:
+        return ""
+    return f", but now {_described(verdict)}"
+
+
+def _described(verdict: PathVerdict) -> str:
+    got = one_line(verdict.got)
+    return f"{verdict.path} raised {got}" if verdict.symptom is None else f"{verdict.path} failed ({verdict.symptom.value}): {got}"
 
 
 def _failures(item: Replay, result: CaseResult) -> list[str]:

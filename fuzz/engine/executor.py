@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from fuzz.engine import worker
 from fuzz.engine.child import Child, Serve, fork_context, now
+from fuzz.engine.provocation import Provocation
 from fuzz.engine.verdict import CaseResult, PathVerdict, Symptom
 from strategies.case import Case
 
@@ -54,12 +55,13 @@ Callback = Callable[[CaseResult], None]
 
 @dataclass(slots=True)
 class _Request:
-    number: int
     case: Case
     only: Sequence[str] | None
     skip: Sequence[str]
     callback: Callback
     profile: bool = False
+    provocation: Provocation = Provocation.NONE
+    number: int = 0  # given when it is queued
     at: PathVerdict | None = None
     attempts: int = 0
     verdicts: list[PathVerdict] = field(default_factory=list)
@@ -130,17 +132,26 @@ class Executor:
         Raises:
             HarnessError: the child reported a mistake of ours, or cannot be started.
         """
-        self._enqueue(case, callback, only, skip)
+        self._enqueue(_Request(case, only, skip, callback))
         while len(self._queue) >= PIPELINE or (self._child is not None and self._queue and self._child.has_message):
             self._step()
 
-    def run(self, case: Case, only: Sequence[str] | None = None, *, profile: bool = False) -> CaseResult:
+    def run(
+        self, case: Case, only: Sequence[str] | None = None, *, profile: bool = False, provocation: Provocation = Provocation.NONE
+    ) -> CaseResult:
         """Run `case` and wait for its result (and for all that was queued before it).
 
-        With `profile` a failing verdict names the kernels that its path launches.
+        Args:
+            case: the input.
+            only: names of paths; None for all.
+            profile: let a failing verdict name the kernels that its path launches.
+            provocation: how the calls are made.
+
+        Raises:
+            HarnessError: as for `submit`.
         """
         results: list[CaseResult] = []
-        self._enqueue(case, results.append, only, (), profile=profile)
+        self._enqueue(_Request(case, only, (), results.append, profile, provocation))
         self.drain()
         return results[0]
 
@@ -149,10 +160,10 @@ class Executor:
         while self._queue:
             self._step()
 
-    def _enqueue(self, case: Case, callback: Callback, only: Sequence[str] | None, skip: Sequence[str], *, profile: bool = False) -> None:
+    def _enqueue(self, request: _Request) -> None:
         self.start()
         self._numbers += 1
-        request = _Request(self._numbers, case, only, skip, callback, profile)
+        request.number, request.since = self._numbers, now()
         self._queue.append(request)
         self._send(request)
 
@@ -164,6 +175,7 @@ class Executor:
             "only": only,
             "skip": list(request.skip),
             "profile": request.profile,
+            "provoke": request.provocation.name,
         }
         if self._child is not None:
             self._child.send(message)  # if the child is dead, the next step sees it and sends this again

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import torch
@@ -19,6 +20,8 @@ from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.judge_values import judge_values
 from fuzz.engine.launches import launched
 from fuzz.engine.library import Library
+from fuzz.engine.pending import call_while_pending, read_by_calls
+from fuzz.engine.provocation import Provocation
 from fuzz.engine.references import References
 from fuzz.engine.tensors import Inputs, build
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
@@ -41,11 +44,17 @@ class Selection:
         only: names of paths; None for all. `quantize_4bit` and what a path requires always run.
         skip: names of paths that are not run, nor what requires them.
         profile: run a path that fails with wrong numbers once more under the profiler, for the names of its kernels.
+        provocation: how the calls are made that are asked for.
     """
 
     only: Collection[str] | None = None
     skip: Collection[str] = ()
     profile: bool = False
+    provocation: Provocation = Provocation.NONE
+
+    def provocation_of(self, path: str) -> Provocation:
+        """How `path` is called. What runs only because another requires it is not provoked: if it failed, that would hide the other."""
+        return self.provocation if not self.only or path in self.only else Provocation.NONE
 
 
 EVERYTHING: Final = Selection()
@@ -57,14 +66,14 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
     Args:
         case: the input.
         library: the features of the bitsandbytes that is loaded.
-        announce: told of each path before it runs.
+        announce: told of each path before it runs, and again before it is repeated.
         selection: the paths to run, and how.
 
     Yields:
         Verdicts of the quantization and of each path. After a lost context nothing more is run.
     """
     inputs = build(case)
-    prepared, verdict = _quantize(case, inputs, library, announce)
+    prepared, verdict = _quantize(case, inputs, library, announce, selection.provocation_of(paths.QUANTIZE))
     yield verdict
     # Wrong numbers can still be decoded and multiplied: what comes after is judged by what is stored.
     if prepared is None or verdict.symptom not in (None, Symptom.WRONG_VALUE):
@@ -76,9 +85,7 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
             failed.setdefault(path.name, None)
             continue
         question = Question(case, path, library, contract.rule(case, path.surface, library))
-        announce(question.answer())
-        finished = _run(path, prepared)
-        verdict = judge_outcome(question, finished) or _judge_numbers(question, finished, prepared, references)
+        verdict = _judge_path(question, prepared, references, announce, selection.provocation_of(path.name))
         yield _with_kernels(verdict, path, prepared) if selection.profile else verdict
         if verdict.symptom:
             failed[path.name] = verdict.symptom
@@ -92,11 +99,27 @@ def _with_kernels(verdict: PathVerdict, path: paths.Path, prepared: Prepared) ->
     return dataclasses.replace(verdict, kernels=launched(lambda: path.run(prepared)))
 
 
-def _judge_numbers(question: Question, finished: Finished, prepared: Prepared, references: References) -> PathVerdict:
+def _judge_path(
+    question: Question, prepared: Prepared, references: References, announce: Announce, provocation: Provocation
+) -> PathVerdict:
+    """The first failing verdict of as many calls as `provocation` asks for, or the last one."""
+    run = partial(_run, question.path, provocation=provocation)
+    for _ in range(provocation.calls):
+        announce(question.answer())
+        finished = run(prepared)
+        verdict = judge_outcome(question, finished) or _judge_numbers(question, finished, prepared, references, run)
+        if verdict.symptom:
+            break
+    return verdict
+
+
+def _judge_numbers(
+    question: Question, finished: Finished, prepared: Prepared, references: References, run: Callable[[Prepared], Finished]
+) -> PathVerdict:
     verdict = judge_values(question, finished.tensor, references)
     if verdict.symptom:
         return verdict
-    related = judge_relation(question, finished.tensor, prepared, lambda second: _run(question.path, second))
+    related = judge_relation(question, finished.tensor, prepared, run)
     return related or verdict
 
 
@@ -124,14 +147,19 @@ def required_by(path: paths.Path, case: Case, library: Library) -> str | None:
     return path.requires or (DEQUANTIZE if dense else None)
 
 
-def _run(path: paths.Path, prepared: Prepared) -> Finished:
+def _run(path: paths.Path, prepared: Prepared, provocation: Provocation) -> Finished:
+    call = partial(path.run, prepared)
     with torch.set_grad_enabled(prepared.case.execution.grad):
         try:
-            result = path.run(prepared)
+            result = call_while_pending(read_by_calls(prepared), call) if _is_pending(provocation, prepared.library) else call()
             _synchronize(prepared.library)
         except Exception as error:  # noqa: BLE001 - any exception is an outcome to be judged
             return Finished(None, error)
     return Finished(result, None)
+
+
+def _is_pending(provocation: Provocation, library: Library) -> bool:
+    return provocation is Provocation.PENDING_PRODUCER and library.device == "cuda"
 
 
 def _synchronize(library: Library) -> None:
@@ -150,19 +178,38 @@ QUANTIZE_PATH: Final = paths.Path(
 )
 
 
-def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce) -> tuple[Prepared | None, PathVerdict]:
-    row = contract.rule(case, paths.QUANTIZE_SURFACE, library)
-    question = Question(case, QUANTIZE_PATH, library, row)
-    announce(question.answer())
+_Quantized = tuple[Prepared | None, PathVerdict]
+
+
+def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce, provocation: Provocation) -> _Quantized:
+    """The first quantization that fails of as many as `provocation` asks for, or the last one."""
+    question = Question(case, QUANTIZE_PATH, library, contract.rule(case, paths.QUANTIZE_SURFACE, library))
+    for _ in range(provocation.calls):
+        announce(question.answer())
+        prepared, verdict = _quantize_once(question, inputs, provocation)
+        if verdict.symptom:
+            break
+    return prepared, verdict
+
+
+def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation) -> _Quantized:
     try:
-        prepared = prepare(case, inputs, library)
-        _synchronize(library)
+        prepared = _prepare(question.case, inputs, question.library, provocation)
+        _synchronize(question.library)
     except Exception as error:  # noqa: BLE001
         return None, judge_error(question, error)
-    if row.ruling is Ruling.INVALID:
+    if question.row.ruling is Ruling.INVALID:
         got = f"a packed weight of shape {tuple(prepared.packed.shape)}"
         return None, question.answer(Symptom.MISSING_ERROR, expected="a Python exception that names the problem", got=got)
     return prepared, judge_quantized(question, prepared)
+
+
+def _prepare(case: Case, inputs: Inputs, library: Library, provocation: Provocation) -> Prepared:
+    if not _is_pending(provocation, library):
+        return prepare(case, inputs, library)
+    # Moved beforehand, because moving it inside of the call would wait for the stream.
+    moved = dataclasses.replace(inputs, weight=inputs.weight.to(library.device))
+    return call_while_pending([moved.weight], partial(prepare, case, moved, library))
 
 
 def quiet() -> None:

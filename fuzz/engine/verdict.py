@@ -109,7 +109,9 @@ class FailureKey:
         """
         if verdict.symptom is None:
             raise ValueError(f"{verdict.path} did not fail")
-        return cls(verdict.surface, verdict.path, verdict.symptom, verdict.how)
+        # The same stray access may end in one signal or another.
+        how = "" if verdict.symptom is Symptom.PROCESS_DIED else verdict.how
+        return cls(verdict.surface, verdict.path, verdict.symptom, how)
 
 
 @dataclass(frozen=True, slots=True)

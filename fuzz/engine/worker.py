@@ -15,11 +15,12 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+from fuzz.engine.provocation import Provocation
 from fuzz.engine.verdict import PathVerdict, Symptom
 from strategies.case import Case
 
 ORPHAN_GRACE: Final = 30.0
-"""Seconds after its watchdog at which a hanging child ends itself, in case its parent was killed."""
+"""Seconds after its watchdog at which a silent child ends itself, in case its parent was killed."""
 
 
 def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
@@ -46,8 +47,7 @@ def _serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
         _send(pipe, {"failed": str(error) if ours else f"{type(error).__name__}: {error}"})
         return
     while (request := _receive(pipe)) is not None:
-        faulthandler.dump_traceback_later(watchdog + ORPHAN_GRACE, exit=True)
-        if not _answer(pipe, request, library):
+        if not _answer(pipe, request, library, watchdog + ORPHAN_GRACE):
             os._exit(0)  # the CUDA context is lost; tidying up would only fail
         faulthandler.cancel_dump_traceback_later()
 
@@ -90,7 +90,7 @@ def _calibration_note(library: Any) -> str:
     )
 
 
-def _answer(pipe: Connection, request: dict[str, Any], library: Any) -> bool:
+def _answer(pipe: Connection, request: dict[str, Any], library: Any, patience: float) -> bool:
     from fuzz.engine import runner  # noqa: PLC0415
 
     number = request["id"]
@@ -99,11 +99,14 @@ def _answer(pipe: Connection, request: dict[str, Any], library: Any) -> bool:
     def announce(verdict: PathVerdict) -> None:
         nonlocal pending
         pending = verdict
+        faulthandler.dump_traceback_later(patience, exit=True)  # anew for each path, and each time that it is repeated
         _send(pipe, {"id": number, "at": verdict.to_json()})
 
     lost = False
+    faulthandler.dump_traceback_later(patience, exit=True)
     try:
-        selected = runner.Selection(only=request["only"], skip=request["skip"], profile=request["profile"])
+        provocation = Provocation[request["provoke"]]
+        selected = runner.Selection(only=request["only"], skip=request["skip"], profile=request["profile"], provocation=provocation)
         for verdict in runner.run_case(Case.from_json(request["case"]), library, announce, selected):
             _send(pipe, {"id": number, "verdict": verdict.to_json()})
             lost = lost or verdict.symptom is Symptom.CONTEXT_LOST

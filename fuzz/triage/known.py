@@ -1,41 +1,113 @@
-"""Known issues: rows of a TOML file that name findings which do not fail a run.
+"""Known issues: rows of a TOML file that name defects which do not fail a run.
+
+A row is a finding's signature, or a pattern over surfaces, symptoms and triggers. It never mutes a path: a failure is a
+row's only if it goes away when the row's triggers are neutral.
 
 [[issue]]
 signature = "functional.gemv_4bit | gemv_4bit | missing error | triggers: weight.layout=in_out"
 link = "https://github.com/bitsandbytes-foundation/bitsandbytes/issues/1862"
 versions = ">=0.48,<0.51"
 reason = "gemv_4bit does not check the activation's length"
+cases = ["corpus/gemv-in-out.json"]
+
+[[issue]]
+title = "16-bit products of odd out_features lose the context"
+surfaces = ["functional.matmul_4bit", "ops.gemm_4bit", "nn.Linear4bit"]
+symptoms = ["context lost"]
+triggers = { "activation.dtype" = ["float16", "bfloat16"], "weight.out_features" = "odd" }
+link = "unreported"
+versions = ">=0.50"
+reason = "the tensor-core kernel stores pairs"
+device = "cuda"
+expires = 2027-06-30
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-_KEYS: Final = ("signature", "link", "versions", "reason")
+from fuzz.engine.verdict import FailureKey, Symptom
+from fuzz.triage.condition import Condition, parse_triggers
+from fuzz.triage.sizes import SizeRuleError
+from reports.finding import signature
+from strategies.case import Case, CaseError
+
+_TEXTS: Final = ("link", "versions", "reason")
+_PATTERN: Final = ("surfaces", "symptoms", "triggers")
+_OPTIONAL: Final = ("title", "paths", "device", "expires", "cases")
+_KEYS: Final = ("signature", *_PATTERN, *_TEXTS, *_OPTIONAL)
+_SIGNATURE: Final = re.compile(
+    r"(?P<surface>[^|]+) \| (?P<path>[^|]+) \| (?P<symptom>[^|(]+?)(?: \((?P<how>.*)\))? \| triggers: (?P<triggers>.+)"
+)
 
 
 class KnownIssuesError(ValueError):
     """A known-issues file that cannot be used."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownIssue:
-    """One row: a finding's signature, where it is reported, and the releases it is expected in."""
+    """One row.
 
-    signature: str
+    Attributes:
+        title: how it is called in summaries; of a row with a signature, the signature.
+        surfaces, symptoms, paths: what fails and how; no paths: all of the surfaces.
+        how: the exception's type and the like; None for any.
+        triggers: as the row has them; `condition` is what they mean.
+        exact: whether the row is a signature, which no finding with more triggers matches.
+        link: where it is reported, or "unreported".
+        versions: the releases that it is expected in.
+        device: "cpu" or "cuda" if it is there on one of them only.
+        expires: the day from which on the row makes a run red.
+        cases: files with Cases that show it.
+    """
+
+    title: str
+    surfaces: frozenset[str]
+    symptoms: frozenset[Symptom]
+    triggers: Mapping[str, Any]
+    condition: Condition
     link: str
     versions: SpecifierSet
     reason: str
+    paths: frozenset[str] = frozenset()
+    how: str | None = None
+    exact: bool = False
+    device: str | None = None
+    expires: dt.date | None = None
+    cases: tuple[Path, ...] = field(default=())
 
-    def covers(self, signature: str, version: str) -> bool:
-        """Whether this row is about a finding with `signature` in release `version`."""
-        return self.signature == signature and self.versions.contains(Version(version), prereleases=True)
+    def applies(self, version: str, device: str) -> bool:
+        """Whether the defect is expected in this release on this device."""
+        return self.device in (None, device) and self.versions.contains(Version(version), prereleases=True)
+
+    def expired(self, today: dt.date) -> bool:
+        """Whether the row has to be looked at again."""
+        return self.expires is not None and today >= self.expires
+
+    def concerns(self, key: FailureKey) -> bool:
+        """Whether a failure of this kind may be this row's."""
+        return (
+            key.surface in self.surfaces
+            and key.symptom in self.symptoms
+            and (not self.paths or key.path in self.paths)
+            and self.how in (None, key.how)
+        )
+
+    def names(self, key: FailureKey, minimal: Case, triggers: Mapping[str, Any]) -> bool:
+        """Whether this row is about the defect with this minimal Case and these triggers."""
+        if self.exact:
+            return self.title == signature(key.surface, key.path, key.symptom.value, key.how, dict(triggers))
+        return self.concerns(key) and set(self.triggers) <= set(triggers) and self.condition.holds(minimal)
 
 
 def load(path: Path) -> tuple[KnownIssue, ...]:
@@ -55,24 +127,127 @@ def load(path: Path) -> tuple[KnownIssue, ...]:
     rows = data.get("issue", [])
     if not isinstance(rows, list):
         raise KnownIssuesError(f"{path}: rows are [[issue]], with two brackets")
-    return tuple(_row(path, number, row) for number, row in enumerate(rows, start=1))
+    issues = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            issues.append(_row(path.parent, row))
+        except (KnownIssuesError, CaseError, SizeRuleError) as error:
+            raise KnownIssuesError(f"{path}: issue {number}: {error}") from None
+    return tuple(issues)
 
 
-def _row(path: Path, number: int, row: object) -> KnownIssue:
+def _row(folder: Path, row: object) -> KnownIssue:
     if not isinstance(row, dict):
-        raise KnownIssuesError(f"{path}: issue {number} is not a table; rows are [[issue]]")
+        raise KnownIssuesError("it is not a table; rows are [[issue]]")
     if unknown := sorted(set(row) - set(_KEYS)):
-        raise KnownIssuesError(f"{path}: issue {number} has an unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
-    values: list[str] = []
-    for key in _KEYS:
-        value = row.get(key)
-        if not isinstance(value, str):
-            raise KnownIssuesError(
-                f"{path}: issue {number} lacks {key!r}" if value is None else f"{path}: issue {number}: {key!r} is not text"
-            )
-        values.append(value)
-    signature, link, versions, reason = values
+        raise KnownIssuesError(f"unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
+    link, versions, reason = (_text(row, key) for key in _TEXTS)
+    common = {
+        "link": link,
+        "versions": _versions(versions),
+        "reason": reason,
+        "device": _device(row),
+        "expires": _date(row),
+        "cases": tuple(folder / name for name in _texts(row, "cases")),
+    }
+    return _exact(row, common) if "signature" in row else _pattern(row, common)
+
+
+def _exact(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
+    if both := [key for key in (*_PATTERN, "paths", "title") if key in row]:
+        raise KnownIssuesError(f"a row with a signature has no {both[0]!r}")
+    text = _text(row, "signature")
+    found = _SIGNATURE.fullmatch(text)
+    if found is None:
+        raise KnownIssuesError(f"{text!r} is not a signature, as finding.json and the summary print it")
+    triggers = _split_triggers(found["triggers"])
+    return KnownIssue(
+        title=text,
+        surfaces=frozenset([found["surface"]]),
+        paths=frozenset([found["path"]]),
+        symptoms=frozenset([_symptom(found["symptom"])]),
+        how=found["how"] or "",
+        triggers=triggers,
+        condition=parse_triggers(triggers),
+        exact=True,
+        **common,
+    )
+
+
+def _split_triggers(text: str) -> dict[str, Any]:
+    if text == "none":
+        return {}
+    triggers: dict[str, Any] = {}
+    for part in text.split(", "):
+        name, sign, value = part.partition("=")
+        if not sign:
+            raise KnownIssuesError(f"{part!r} is not a trigger, such as weight.layout=in_out")
+        triggers[name.removesuffix("!")] = "!=ones" if name.endswith("!") else _parse_scalar(value)
+    return triggers
+
+
+def _parse_scalar(text: str) -> Any:
+    """A value as a signature prints it: a flag, a number or a word."""
+    if text in {"True", "False"}:
+        return text == "True"
+    return int(text) if text.isdecimal() else text
+
+
+def _pattern(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
+    triggers = row.get("triggers")
+    if not isinstance(triggers, dict) or not triggers:
+        raise KnownIssuesError("it lacks 'triggers', without which it would mute everything of its surfaces and symptoms")
+    surfaces, symptoms = _texts(row, "surfaces"), _texts(row, "symptoms")
+    if not surfaces or not symptoms:
+        raise KnownIssuesError(f"it lacks {'surfaces' if not surfaces else 'symptoms'!r}, or a 'signature'")
+    return KnownIssue(
+        title=_text(row, "title"),
+        surfaces=frozenset(surfaces),
+        symptoms=frozenset(_symptom(name) for name in symptoms),
+        paths=frozenset(_texts(row, "paths")),
+        triggers=triggers,
+        condition=parse_triggers(triggers),
+        **common,
+    )
+
+
+def _symptom(name: str) -> Symptom:
     try:
-        return KnownIssue(signature, link, SpecifierSet(versions), reason)
+        return Symptom(name)
+    except ValueError:
+        raise KnownIssuesError(f"{name!r} is not a symptom; they are {', '.join(symptom.value for symptom in Symptom)}") from None
+
+
+def _text(row: dict[str, Any], key: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str):
+        raise KnownIssuesError(f"it lacks {key!r}" if value is None else f"{key!r} is not text")
+    return value
+
+
+def _texts(row: dict[str, Any], key: str) -> list[str]:
+    value = row.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise KnownIssuesError(f"{key!r} is not a list of texts")
+    return value
+
+
+def _versions(text: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(text)
     except InvalidSpecifier:
-        raise KnownIssuesError(f"{path}: issue {number}: {versions!r} is not a version range such as '>=0.49,<0.51'") from None
+        raise KnownIssuesError(f"{text!r} is not a version range such as '>=0.49,<0.51'") from None
+
+
+def _device(row: dict[str, Any]) -> str | None:
+    device = row.get("device")
+    if device not in (None, "cpu", "cuda"):
+        raise KnownIssuesError(f"'device' is {device!r}, not \"cpu\" or \"cuda\"")
+    return device
+
+
+def _date(row: dict[str, Any]) -> dt.date | None:
+    expires = row.get("expires")
+    if expires is not None and type(expires) is not dt.date:
+        raise KnownIssuesError("'expires' is not a date, such as 2027-06-30 without quotes")
+    return expires

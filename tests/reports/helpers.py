@@ -8,10 +8,12 @@ import io
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.bounds import dequantize_model, error_model
+from reports.extent import Extent, FieldExtent, Sighting, Worst
 from reports.finding import Finding, ScriptRun
 from strategies import fields
 from strategies.case import Activation, Case, Fill, FloatDType, Quantization, Weight
@@ -30,6 +32,11 @@ CASE = Case(
     activation=Activation(leading=(2,), fill=Fill.HEAVY_TAILED),
     seed=3,
 )
+hostile = st.text(alphabet=st.sampled_from("`~#|<>*_[]()!&\\-=+@: \t\n\r\x00\x0b\x0c\x1b\x7f\x85\x9b\u2028\u2029\u202ea1é"), max_size=40)
+"""Text from outside that would be markup, a line end or a control sequence."""
+NASTY = "x\n```\n# heading\n| a | b |\n<details>`` ` ```` @user #1"
+RARE: dict[str, Any] = {"reproduced": 2, "attempts": 13, "provoked": {"side stream": "3 of 10", "busy device": "0 of 10"}}
+"""Changes that make a finding flaky."""
 
 
 def model_for(case: Case, path: str) -> dict[str, float] | None:
@@ -70,6 +77,45 @@ def finding(path: str = "matmul_4bit", symptom: str = "wrong value", case: Case 
         "script": ScriptRun(exit_status=1, output="expected: 1\ngot:      3\n"),
     }
     return Finding(**{**values, **changes})
+
+
+def rich_finding(**changes: Any) -> Finding:
+    """A finding with everything that format 2 can say, of a bias-free float16 or bfloat16 product with odd out_features."""
+    case = dataclasses.replace(CASE, weight=dataclasses.replace(CASE.weight, out_features=129, dtype=FloatDType.FLOAT32))
+    case = fields.replace(case, "activation.dtype", FloatDType.BFLOAT16)
+    large = case
+    for name, value in {"weight.out_features": 4097, "activation.rows": 130, "bias": True, "weight.dtype": FloatDType.FLOAT16}.items():
+        large = fields.replace(large, name, value)
+    values: dict[str, Any] = {
+        "case": case,
+        "triggers": {"activation.dtype": "bfloat16", "weight.out_features": "odd+large", "weight.fill": "normal"},
+        "extent": RICH_EXTENT,
+        "worst": Worst(case=large, error_over_bound=171.25),
+        "sightings": (Sighting(system=SYSTEM, observed=17), Sighting(system={**SYSTEM, "bitsandbytes": "0.49.2"}, observed=1)),
+    }
+    return finding(**{**values, **changes})
+
+
+RICH_EXTENT = Extent(
+    fields=(
+        FieldExtent(name="quantization.quant_type", trigger=False, fails=("nf4", "fp4"), passes=()),
+        FieldExtent(name="quantization.blocksize", trigger=False, fails=(64, 32, 128), passes=()),
+        FieldExtent(name="quantization.compress_statistics", trigger=False, fails=(False, True), passes=()),
+        FieldExtent(name="quantization.storage", trigger=False, fails=("uint8",), passes=("float32",)),
+        FieldExtent(name="activation.dtype", trigger=True, fails=("float16", "bfloat16"), passes=("float32",)),
+        FieldExtent(
+            name="weight.out_features",
+            trigger=True,
+            fails=(129, 131, 255, 257, 513, 1025, 2049, 3001, 4097),
+            passes=(1, 127, 128, 130, 4096),
+            rule="% 2 != 0, >= 129",
+        ),
+        FieldExtent(name="weight.fill", trigger=True, fails=("normal", "huge"), passes=("ones",)),
+    ),
+    paths=("matmul_4bit", "gemm_4bit_op"),
+    linear4bit="yes",
+    complete=True,
+)
 
 
 def execute(script: str, arguments: tuple[str, ...] = ()) -> tuple[int, str, dict[str, Any]]:

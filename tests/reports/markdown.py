@@ -67,3 +67,48 @@ def cells(row: str) -> list[str]:
     """The cells of a table's row: pipes divide them, in code spans too, unless there is a backslash before."""
     parts = re.split(r"(?<!\\)\|", row.strip())
     return [part.strip() for part in parts[1:-1]]
+
+
+def rendered(line: str, *, in_table: bool = False) -> str:
+    """The text that a line shows, code spans and escapes resolved.
+
+    Raises:
+        AssertionError: something in it is markup, or notifies someone.
+    """
+    text = line.replace("\\|", "|") if in_table else line
+    shown, place = "", 0
+    while place < len(text):
+        char = text[place]
+        if char == "\\" and text[place + 1 : place + 2] in _PUNCTUATION and place + 1 < len(text):
+            shown += text[place + 1]
+            place += 2
+        elif char == "`":
+            content, place = _span(text, place)
+            shown += content
+        else:
+            assert char not in (_MARKUP.replace("|", "") if in_table else _MARKUP), f"{char} at {place} of {line!r} is markup"
+            assert char != "_" or _in_word(text, place), f"underscore at {place} of {line!r} is markup"
+            assert not re.match(r"@\w|:[\w+-]+:", text[place:]), f"{text[place:]!r} notifies someone"
+            shown += char
+            place += 1
+    return shown
+
+
+_MARKUP = "*[]<>~&#|"
+_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+
+
+def _span(text: str, place: int) -> tuple[str, int]:
+    """The content of the code span that begins at `place`, and where it ends."""
+    opening = re.match(r"`+", text[place:])
+    assert opening is not None
+    closing = re.search(rf"(?<!`){opening[0]}(?!`)", text[place + opening.end() :])
+    assert closing is not None, f"a code span of {text!r} is not closed"
+    content = text[place + opening.end() :][: closing.start()]
+    if len(content) > 1 and content[0] == content[-1] == " " and content.strip(" "):
+        content = content[1:-1]
+    return content, place + opening.end() + closing.end()
+
+
+def _in_word(text: str, place: int) -> bool:
+    return place > 0 and text[place - 1].isalnum() and text[place + 1 : place + 2].isalnum()

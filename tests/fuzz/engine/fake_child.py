@@ -26,6 +26,7 @@ class Do(enum.IntEnum):
     LOSE_CONTEXT = 5
     BREAK = 6
     DIE_BEFORE = 7
+    FAIL_REPEATED = 8
 
 
 READY = {
@@ -63,6 +64,8 @@ def answer(pipe: Connection, request: dict[str, Any]) -> None:
         send(pipe, {"id": number, "broken": "ValueError: our own mistake"})
         return
     symptom = {Do.FAIL: Symptom.WRONG_SHAPE, Do.LOSE_CONTEXT: Symptom.CONTEXT_LOST}.get(what)
+    if what is Do.FAIL_REPEATED and request["provoke"] == "REPETITION":
+        symptom = Symptom.WRONG_VALUE
     verdict = pending.to_json() | {"symptom": symptom.value if symptom else None, "got": f"pid {os.getpid()}"}
     send(pipe, {"id": number, "verdict": verdict})
     send(pipe, {"id": number, "done": True})

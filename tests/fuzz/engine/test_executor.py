@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from fuzz.engine.executor import PIPELINE, Executor, HarnessError
+from fuzz.engine.provocation import Provocation
 from fuzz.engine.verdict import CaseResult, Symptom
 from strategies.case import Case
 from tests.fuzz.engine.fake_child import Do, serve, serve_dead, serve_nothing
@@ -26,6 +27,13 @@ def executor() -> Iterator[Executor]:
 def test_a_case_gets_its_verdicts(executor: Executor) -> None:
     (verdict,) = executor.run(case(Do.ANSWER)).verdicts
     assert (verdict.path, verdict.symptom) == ("matmul_4bit", None)
+
+
+def test_a_provocation_reaches_the_child_and_none_is_the_default(executor: Executor) -> None:
+    assert executor.run(case(Do.FAIL_REPEATED)).failures == ()
+    assert executor.run(case(Do.FAIL_REPEATED), provocation=Provocation.PENDING_PRODUCER).failures == ()
+    (failure,) = executor.run(case(Do.FAIL_REPEATED), provocation=Provocation.REPETITION).failures
+    assert failure.symptom is Symptom.WRONG_VALUE
 
 
 @pytest.mark.parametrize(

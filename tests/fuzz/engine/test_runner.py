@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,10 +20,11 @@ from bitsandbytes import functional
 from fuzz.engine import paths
 from fuzz.engine.calls import Prepared, gemm_op
 from fuzz.engine.library import Library, inspect_library
+from fuzz.engine.provocation import REPETITIONS, Provocation
 from fuzz.engine.runner import Selection, quiet, run_case
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from strategies import fields
-from strategies.case import Activation, Case, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
+from strategies.case import Activation, Case, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, Relation, StorageDType, Weight
 
 SAFE = ("dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemm_4bit_op")
 CASE = Case(
@@ -170,6 +172,87 @@ def test_after_a_lost_context_nothing_more_is_run(loaded: Library, monkeypatch: 
     verdicts = run(CASE, loaded)
     assert list(verdicts) == ["quantize_4bit", "dequantize_4bit"]
     assert verdicts["dequantize_4bit"].symptom is Symptom.CONTEXT_LOST
+
+
+class Spoiler:
+    """Lets a function return one wrong number, in its call number `at` only."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.calls = at, 0
+
+    def __call__(self, result: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return _one_wrong(result) if self.calls == self.at else result
+
+
+def provoked(case: Case, loaded: Library, provocation: Provocation, *only: str) -> tuple[dict[str, PathVerdict], Counter[str]]:
+    """The verdicts, and how often each path was announced."""
+    announced: list[PathVerdict] = []
+    verdicts = list(run_case(case, loaded, announced.append, Selection(only=only, provocation=provocation)))
+    return {verdict.path: verdict for verdict in verdicts}, Counter(verdict.path for verdict in announced)
+
+
+@pytest.mark.parametrize("at", [1, 2, REPETITIONS])
+def test_repetition_sees_one_failure_in_any_call_and_ends_with_it(loaded: Library, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    spoiler = Spoiler(at)
+    _patched(monkeypatch, bitsandbytes, "matmul_4bit", spoiler)
+    verdicts, announced = provoked(CASE, loaded, Provocation.REPETITION, "matmul_4bit")
+    assert symptoms(verdicts) == {"matmul_4bit": Symptom.WRONG_VALUE}
+    assert spoiler.calls == announced["matmul_4bit"] == at, "each call is announced, so that the watchdog counts for one"
+
+
+def test_repetition_finds_nothing_in_what_is_right(loaded: Library) -> None:
+    verdicts, announced = provoked(CASE, loaded, Provocation.REPETITION, *SAFE)
+    assert list(verdicts) == ["quantize_4bit", *SAFE]
+    assert symptoms(verdicts) == {}
+    assert {announced[path] for path in SAFE} == {REPETITIONS}
+
+
+def test_a_call_that_is_not_repeated_is_made_once(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoiler = Spoiler(2)
+    _patched(monkeypatch, bitsandbytes, "matmul_4bit", spoiler)
+    verdicts, announced = provoked(CASE, loaded, Provocation.NONE, "matmul_4bit")
+    assert symptoms(verdicts) == {}
+    assert spoiler.calls == announced["matmul_4bit"] == 1
+
+
+def test_what_is_only_required_is_not_repeated(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dequantize_4bit` is called once on its own, then for each product: the failure is that of the product."""
+    _patched(monkeypatch, functional, "dequantize_4bit", Spoiler(3))
+    verdicts, announced = provoked(CASE, loaded, Provocation.REPETITION, "dequantize_linear")
+    assert symptoms(verdicts) == {"dequantize_linear": Symptom.WRONG_VALUE}
+    assert announced == {"quantize_4bit": 1, "dequantize_4bit": 1, "dequantize_linear": 2}
+
+
+def test_a_relation_is_judged_anew_in_each_repetition(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoiler = Spoiler(6)
+    _patched(monkeypatch, functional, "dequantize_4bit", spoiler)
+    case = fields.replace(CASE, "execution.relation", Relation.RERUN)
+    verdicts, announced = provoked(case, loaded, Provocation.REPETITION, "dequantize_4bit")
+    assert symptoms(verdicts) == {"dequantize_4bit": Symptom.BROKEN_RELATION}
+    assert (announced["dequantize_4bit"], spoiler.calls) == (3, 6)
+
+
+@pytest.mark.parametrize("at", [1, REPETITIONS])
+def test_quantizing_is_repeated_when_nothing_else_is_asked_for(loaded: Library, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    calls = 0
+
+    def other_block_at(packed: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        nonlocal calls
+        calls += 1
+        return _other_block(packed, state) if calls == at else (packed, state)
+
+    _quantized(monkeypatch, other_block_at)
+    verdicts, announced = provoked(CASE, loaded, Provocation.REPETITION)
+    assert symptoms(verdicts) == {"quantize_4bit": Symptom.WRONG_VALUE}
+    assert announced == {"quantize_4bit": at}
+
+
+def test_a_pending_producer_means_nothing_on_the_cpu(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cuda, "_sleep")
+    verdicts, announced = provoked(CASE, loaded, Provocation.PENDING_PRODUCER, *SAFE)
+    assert symptoms(verdicts) == {}
+    assert set(announced.values()) == {1}
 
 
 def _quantized(monkeypatch: pytest.MonkeyPatch, change: Callable[[torch.Tensor, Any], tuple[torch.Tensor, Any]]) -> None:

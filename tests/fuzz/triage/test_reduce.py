@@ -117,7 +117,26 @@ MINIMA: dict[str, tuple[Fails, Case]] = {
         Case(weight=Weight(layout=Layout.IN_OUT), packed=PackedView.TRANSPOSED),
     ),
     "a large block": (lambda case: case.quantization.blocksize >= 512, with_quantization(blocksize=512)),
-    "16 bits": (lambda case: case.weight.dtype is not FloatDType.FLOAT32, with_weight(dtype=FloatDType.FLOAT16)),
+    "16 bits": (
+        lambda case: case.weight.dtype is not FloatDType.FLOAT32,
+        Case(weight=Weight(dtype=FloatDType.FLOAT16), activation=Activation(dtype=FloatDType.FLOAT32)),
+    ),
+    "an activation of 16 bits": (
+        lambda case: case.activation_dtype is not FloatDType.FLOAT32,
+        Case(activation=Activation(dtype=FloatDType.FLOAT16)),
+    ),
+    "both of 16 bits": (
+        lambda case: case.activation_dtype is case.weight.dtype is FloatDType.BFLOAT16,
+        with_weight(dtype=FloatDType.BFLOAT16),
+    ),
+    "a part of a block": (
+        lambda case: case.weight.in_features % 16 == 0 and case.weight.in_features % case.quantization.blocksize != 0,
+        with_weight(in_features=16),
+    ),
+    "a row of five and a half blocks": (
+        lambda case: case.weight.in_features * 2 == case.quantization.blocksize * 11,
+        with_weight(in_features=352),
+    ),
     "not the first storage": (
         lambda case: case.quantization.storage.itemsize == 4 and case.quantization.compress_statistics,
         with_quantization(storage=StorageDType.FLOAT32, compress_statistics=True),
@@ -142,7 +161,12 @@ MINIMA: dict[str, tuple[Fails, Case]] = {
     ),
     "grad or bias": (lambda case: case.execution.grad or case.bias, Case(bias=True)),
 }
-START = {"even": dataclasses.replace(BUSY, weight=dataclasses.replace(BUSY.weight, out_features=298))}
+START = {
+    "even": fields.replace(BUSY, "weight.out_features", 298),
+    "both of 16 bits": fields.replace(BUSY, "activation.dtype", FloatDType.BFLOAT16),
+    "a part of a block": fields.replace(BUSY, "weight.in_features", 1040),
+    "a row of five and a half blocks": fields.replace(BUSY, "weight.in_features", 5632),
+}
 
 
 @pytest.mark.parametrize("name", MINIMA)
@@ -158,7 +182,7 @@ def test_the_minimum(name: str) -> None:
 @pytest.mark.parametrize("name", MINIMA)
 def test_reducing_again_changes_nothing(name: str) -> None:
     fails, _ = MINIMA[name]
-    once = reduce_case(BUSY, fails).case
+    once = reduce_case(START.get(name, BUSY), fails).case
     again = reduce_case(once, fails)
     assert again.case == once
     assert again.finished

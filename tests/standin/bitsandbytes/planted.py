@@ -2,8 +2,8 @@
 
 The environment variable PLANTED_FAULTS names them, separated by commas. A fault lives in one function and acts on the
 calls that have passed that function's own checks and meet the fault's condition. Its condition is on the arguments
-alone, so that the smallest failing input is known. No function here is built on another one that may have a fault, so
-that each fault shows on one path only.
+alone, so that the smallest failing input is known; `flaky` then acts in one call of two. No function here is built on
+another one that may have a fault, so that each fault shows on one path only.
 """
 
 from __future__ import annotations
@@ -79,6 +79,15 @@ def _spoil_last(result: torch.Tensor) -> torch.Tensor:
     return spoilt
 
 
+def _spoil_now_and_then(result: torch.Tensor) -> torch.Tensor:
+    # As a race does it: neither the arguments nor a seed decide.
+    return _spoil_last(result) if os.urandom(1)[0] % 2 else result
+
+
+def _several_rows(call: Call) -> bool:
+    return call.activation is not None and call.activation.shape[:-1].numel() > 1
+
+
 FAULTS: Final = (
     Fault(name="exit", function="ops.gemm_4bit", condition=lambda call: call.shape[0] >= 33, effect=_exit),
     Fault(
@@ -101,6 +110,7 @@ FAULTS: Final = (
         condition=lambda call: call.nested and call.quant_type == "nf4",
         effect=_spoil_last,
     ),
+    Fault(name="flaky", function="nn.Linear4bit", condition=_several_rows, effect=_spoil_now_and_then),
 )
 
 

@@ -1,0 +1,122 @@
+"""A defect as the run knows it: what it needs, where it shows, and what it explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fuzz.engine.verdict import FailureKey, PathVerdict
+from fuzz.triage.condition import Condition
+from fuzz.triage.known import KnownIssue
+from reports.finding import signature
+from strategies.case import Case
+
+SPARES = 2
+"""Further Cases of a defect that are kept, should the minimal one not fail again in a fresh process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failing verdict with its Case.
+
+    Attributes:
+        first: the Case that was drawn, where `case` is what came of it when known defects were taken back.
+        number, elapsed: how many Cases had been run, and for how many seconds, when it was seen.
+    """
+
+    key: FailureKey
+    case: Case
+    verdict: PathVerdict
+    number: int
+    elapsed: float
+    first: Case | None = None
+
+    @property
+    def drawn(self) -> Case:
+        """The Case that was drawn."""
+        return self.first or self.case
+
+
+@dataclass(slots=True)
+class Bug:
+    """One defect of this run.
+
+    Attributes:
+        key: of the minimal Case.
+        minimal: the minimal Case.
+        triggers: of the signature.
+        condition: when it acts.
+        paths: the paths on which it was seen.
+        known: the row of the known-issues file that names it.
+        observed: how many failures it explains, the first included.
+        worst: the Case with the largest error over bound, with that ratio.
+        spares: other failures of it.
+        fruitless: how many reductions ended here that need not have been made.
+    """
+
+    key: FailureKey
+    minimal: Case
+    triggers: dict[str, Any]
+    condition: Condition
+    paths: set[str]
+    known: KnownIssue | None = None
+    observed: int = 0
+    worst: tuple[Case, float] | None = None
+    spares: list[Failure] = field(default_factory=list)
+    fruitless: int = 0
+
+    @property
+    def signature(self) -> str:
+        """What makes two bugs the same one."""
+        return signature(self.key.surface, self.key.path, self.key.symptom.value, self.key.how, self.triggers)
+
+    def concerns(self, key: FailureKey) -> bool:
+        """Whether a failure of this kind may be this defect's."""
+        return key.path in self.paths and (key.symptom, key.how) == (self.key.symptom, self.key.how)
+
+    def link(self, key: FailureKey) -> None:
+        """Take a failure of another path as this defect's, from now on."""
+        self.paths.add(key.path)
+
+    def count(self, failure: Failure) -> None:
+        """Take a failure as explained by this defect."""
+        self.observed += 1
+        if len(self.spares) < SPARES and failure.key == self.key:
+            self.spares.append(failure)
+        ratio = failure.verdict.error_over_bound
+        if ratio is not None and (self.worst is None or ratio > self.worst[1]):
+            self.worst = (failure.case, ratio)
+
+
+@dataclass(slots=True)
+class Row:
+    """A row of the known-issues file in a run: explains failures at once, without a reduction.
+
+    Attributes:
+        observed: how many failures it explains.
+        paths: where the same defect was seen beside the surfaces that the row names.
+    """
+
+    issue: KnownIssue
+    observed: int = 0
+    paths: set[str] = field(default_factory=set)
+
+    @property
+    def condition(self) -> Condition:
+        """When the defect acts, as far as the row says."""
+        return self.issue.condition
+
+    def concerns(self, key: FailureKey) -> bool:
+        """Whether a failure of this kind may be this row's."""
+        return self.issue.concerns(key) or (key.path in self.paths and key.symptom in self.issue.symptoms)
+
+    def link(self, key: FailureKey) -> None:
+        """Take a failure of another path as this row's, from now on."""
+        self.paths.add(key.path)
+
+    def count(self, failure: Failure) -> None:  # noqa: ARG002 - as of a bug
+        """Take a failure as explained by this row."""
+        self.observed += 1
+
+
+Suspect = Bug | Row

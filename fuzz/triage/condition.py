@@ -1,0 +1,120 @@
+"""When a defect acts, as far as a Case can tell: a conjunction over fields, which can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from fuzz.triage.sizes import SizeRule, SizeRuleError, parse
+from strategies import fields
+from strategies.case import Case, CaseError, Fill
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+NOT_ONES: Final = "!=ones"
+"""What signatures say of a fill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """All of these at once. One that is empty holds for every Case and cannot be taken back.
+
+    Attributes:
+        choices: for each choice field, the values that fail.
+        sizes: for each size, the rule.
+    """
+
+    choices: Mapping[str, frozenset[Any]] = field(default_factory=lambda: _NOTHING)
+    sizes: Mapping[str, SizeRule] = field(default_factory=lambda: _NOTHING)
+
+    def holds(self, case: Case) -> bool:
+        """Whether the defect may act on `case`: one necessary field that is harmless, and it does not."""
+        blocksize = case.quantization.blocksize
+        return all(fields.get(case, name) in values for name, values in self.choices.items()) and all(
+            rule.holds(fields.get(case, name), blocksize) for name, rule in self.sizes.items()
+        )
+
+    def taken_back(self, case: Case) -> Case | None:
+        """`case` with the triggers neutral, so that the condition does not hold; None if it cannot be.
+
+        Each trigger is necessary, so one would do. Choices are taken back rather than sizes, and either rather than
+        fills: what shows a defect is not what causes it, and another one may need the same fill to be seen.
+        """
+        for change in (self._choices_neutral, self._sizes_harmless, self._fills_neutral):
+            for changed in change(case):
+                if not self.holds(changed):
+                    return changed
+        return None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is asked of a Case."""
+        return not self.choices and not self.sizes
+
+    def _choices_neutral(self, case: Case) -> Iterator[Case]:
+        yield from _neutral(case, [name for name in self.choices if name not in fields.FILLS])
+
+    def _fills_neutral(self, case: Case) -> Iterator[Case]:
+        yield from _neutral(case, [name for name in self.choices if name in fields.FILLS])
+
+    def _sizes_harmless(self, case: Case) -> Iterator[Case]:
+        blocksize = case.quantization.blocksize
+        for name, rule in self.sizes.items():
+            for size in rule.harmless(fields.get(case, name), blocksize):
+                try:
+                    yield fields.replace(case, name, size)
+                except CaseError:
+                    continue
+
+
+def _neutral(case: Case, names: list[str]) -> Iterator[Case]:
+    for name in names:
+        try:
+            case = fields.replace(case, name, fields.neutral(name))
+        except CaseError:  # rank 1 with several rows
+            continue
+    if names:
+        yield case
+
+
+def all_taken_back(conditions: list[Condition], case: Case) -> Case | None:
+    """`case` with every condition taken back that holds, so that none does; None if they cannot all be.
+
+    Taking one back may bring another about, a size that becomes even, say: hence the rounds.
+    """
+    for _ in range(len(conditions) + 1):
+        acting = [condition for condition in conditions if condition.holds(case)]
+        if not acting:
+            return case
+        for condition in acting:
+            changed = condition.taken_back(case) if condition.holds(case) else case
+            if changed is None:
+                return None
+            case = changed
+    return None
+
+
+def parse_triggers(triggers: Mapping[str, Any]) -> Condition:
+    """The condition of triggers as a finding or a known-issues file has them.
+
+    A choice field has one value or a list of values, as in the JSON of a Case; a size has a rule; a fill may be
+    "!=ones".
+
+    Raises:
+        CaseError: no such field, or no such value of it.
+        SizeRuleError: a size has something else than a rule.
+    """
+    choices: dict[str, frozenset[Any]] = {}
+    sizes: dict[str, SizeRule] = {}
+    for name, value in triggers.items():
+        if name in fields.SIZES:
+            if not isinstance(value, str):
+                raise SizeRuleError(f'{name} is {value!r}, not a rule about a size, such as "odd", "% 64 != 0" or ">= 33"')
+            sizes[name] = parse(value)
+        elif name in fields.FILLS and value == NOT_ONES:
+            choices[name] = frozenset(Fill) - {Fill.ONES}
+        else:
+            values = value if isinstance(value, list) else [value]
+            choices[name] = frozenset(fields.parse_value(name, item) for item in values)
+    return Condition(MappingProxyType(choices), MappingProxyType(sizes))

@@ -1,0 +1,109 @@
+"""What else a defect affects: every other value of every field, sizes over a wide range, the other paths."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fuzz.engine.executor import Executor
+from fuzz.triage.bug import Bug
+from fuzz.triage.sizes import learn
+from fuzz.triage.verify import QUANTIZE, selection
+from reports.extent import Extent, FieldExtent
+from strategies import fields
+from strategies.case import Case, CaseError, Layout, PackedView
+
+SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 96, 127, 128, 129, 192, 256, 257, 512, 513, 1024, 2049, 4096, 4097)
+"""Sizes that are tried: small ones, and both sides of what kernels are built around."""
+
+LINEAR: Final = "linear4bit"
+
+
+def measure(bug: Bug, device: str, watchdog: float, seconds: float) -> Extent:
+    """What `bug` affects beside its minimal Case, in a child of its own.
+
+    Args:
+        bug: with its minimal Case.
+        device: "cpu" or "cuda".
+        watchdog: seconds of silence that make a hang.
+        seconds: time after which it ends with what it has.
+    """
+    with Executor(device, watchdog, spares=0) as executor:
+        return _Measurement(bug, executor, time.monotonic() + seconds).measure()
+
+
+class _Measurement:
+    def __init__(self, bug: Bug, executor: Executor, deadline: float) -> None:
+        self._bug, self._executor, self._deadline = bug, executor, deadline
+
+    def measure(self) -> Extent:
+        linear = self._linear4bit()
+        records = [record for name in (*self._bug.triggers, *_others(self._bug)) if (record := self._field(name)) is not None]
+        return Extent(fields=tuple(records), paths=tuple(sorted(self._bug.paths)), linear4bit=linear, complete=not self._late)
+
+    @property
+    def _late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _field(self, name: str) -> FieldExtent | None:
+        """One record; None if time is up or nothing else can be tried."""
+        outcomes = {fields.get(self._bug.minimal, name): True}
+        for value, case in _variants(self._bug.minimal, name):
+            if self._late:
+                return None
+            outcomes[value] = self._fails(case)
+        failing = tuple(fields.json_value(value) for value, fails in outcomes.items() if fails)
+        passing = tuple(fields.json_value(value) for value, fails in outcomes.items() if not fails)
+        if name in fields.SIZES:
+            failing, passing = tuple(sorted(failing)), tuple(sorted(passing))
+        return FieldExtent(name=name, trigger=name in self._bug.triggers, fails=failing, passes=passing, rule=self._rule(name, outcomes))
+
+    def _rule(self, name: str, outcomes: dict[Any, bool]) -> str:
+        if name not in self._bug.triggers or name not in fields.SIZES:
+            return ""
+        found = learn(outcomes)
+        # Where the modulus was seen to follow the blocksize, that is the rule; this table has one blocksize only.
+        known, blocksize = self._bug.condition.sizes.get(name, found), self._bug.minimal.quantization.blocksize
+        agrees = known is not None and all(known.holds(size, blocksize) == fails for size, fails in outcomes.items())
+        rule = known if agrees else found
+        return rule.text if rule is not None else ""
+
+    def _fails(self, case: Case, path: str | None = None) -> bool:
+        key = self._bug.key
+        result = self._executor.run(case, selection(key) if path is None else [path])
+        if path is None:
+            return result.failure(key) is not None
+        return any(verdict.path == path and verdict.symptom is key.symptom for verdict in result.failures)
+
+    def _linear4bit(self) -> str:
+        """Whether users of the module can reach the defect."""
+        case = self._bug.minimal
+        if case.weight.layout is not Layout.OUT_IN:
+            return "no: the module quantizes its weight as [out_features, in_features]"
+        if case.packed is not PackedView.RETURNED:
+            return "no: the module hands on its packed weight as it was returned"
+        if self._bug.key.path == QUANTIZE:
+            return "yes"  # it calls quantize_4bit with the same arguments
+        return "yes" if self._fails(case, LINEAR) else "no: it does not fail there with this input"
+
+
+def _others(bug: Bug) -> Iterator[str]:
+    """The fields that are no triggers. Another relation is another question, and does not belong to this one."""
+    return (name for name in (*fields.CHOICES, *fields.SIZES) if name not in bug.triggers and name != "execution.relation")
+
+
+def _variants(case: Case, name: str) -> Iterator[tuple[Any, Case]]:
+    value = fields.get(case, name)
+    values = SIZES if name in fields.SIZES else fields.CHOICES[name]
+    if name == "execution.relation":
+        values = (fields.neutral(name),)
+    for other in values:
+        if other == value:
+            continue
+        try:
+            yield other, fields.replace(case, name, other)
+        except CaseError:
+            continue
+
+

@@ -1,0 +1,115 @@
+"""From an unexplained failure to a defect with a name: reduce it, find the path it belongs to, see what it needs.
+
+The name must not depend on what was drawn first. So a defect that shows on several paths is named after the first of
+them in a fixed order, and nothing is reduced into the region of a defect that is known already.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
+from fuzz.triage.bug import Failure, Suspect
+from fuzz.triage.condition import Condition
+from fuzz.triage.examine import Examined, examine
+from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
+from fuzz.triage.suspects import Suspects
+from fuzz.triage.verify import OTHER_PATHS, QUANTIZE
+from strategies import fields
+from strategies.case import Case
+
+Trial = Callable[[Case, FailureKey], PathVerdict | None]
+"""Runs a Case on the key's path: the failing verdict with this key, or None. May raise `OutOfTime`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Investigation:
+    """A defect as it was found.
+
+    Attributes:
+        key: of the path that it is named after.
+        reduction: to the minimal Case on that path; trials of all reductions together.
+        examined: what it needs.
+        paths: those on which the minimal Case fails alike, and the one on which it was seen.
+        verdict: of the minimal Case.
+    """
+
+    key: FailureKey
+    reduction: Reduction
+    examined: Examined
+    paths: frozenset[str]
+    verdict: PathVerdict
+
+
+class Investigator:
+    """Makes defects out of failures.
+
+    Args:
+        trial: runs a Case.
+        suspects: what is known so far.
+    """
+
+    def __init__(self, trial: Trial, suspects: Suspects) -> None:
+        self._trial, self._suspects = trial, suspects
+
+    def investigate(self, failure: Failure) -> Investigation | Suspect:
+        """The defect behind `failure`, whose Case nothing that is known of its path explains.
+
+        It may turn out to be one that is known of another path; then that one is returned.
+        """
+        key, reduction = failure.key, self._reduce(failure.case, failure.key)
+        kin: dict[str, FailureKey] = {key.path: key}
+        verdict = failure.verdict
+        finished = reduction.finished
+        try:
+            kin |= self._kin(reduction.case, key)
+            first = next((kin[path] for path in OTHER_PATHS if path in kin), key)
+            if first != key:
+                if (same := self._same(reduction.case, key, first)) is not None:
+                    return same
+                again = self._reduce(reduction.case, first)
+                key, reduction = first, Reduction(again.case, reduction.trials + again.trials, again.finished)
+                kin = {failure.key.path: failure.key} | self._kin(reduction.case, key)
+            verdict = self._trial(reduction.case, key) or verdict
+            examined = examine(reduction.case, lambda case: self._fails(case, key))
+        except OutOfTime:
+            finished = False
+            examined = _as_far_as_seen(reduction.case)
+        reduction = dataclasses.replace(reduction, finished=finished and reduction.finished)
+        return Investigation(key, reduction, examined, frozenset(kin) | {key.path}, verdict)
+
+    def _same(self, case: Case, key: FailureKey, first: FailureKey) -> Suspect | None:
+        """What is known of the path `first` and explains the failure on `key`'s path too."""
+        for suspect in self._suspects.acting(first, case):
+            harmless = suspect.condition.taken_back(case)
+            if harmless is not None and self._trial(harmless, first) is None and self._trial(harmless, key) is None:
+                return suspect
+        return None
+
+    def _reduce(self, case: Case, key: FailureKey) -> Reduction:
+        return reduce_case(case, lambda candidate: bool(self._fails(candidate, key)))
+
+    def _fails(self, case: Case, key: FailureKey) -> bool | None:
+        """Whether a Case shows the failure; None if that would not tell, because what is known may act there."""
+        if self._suspects.may_act(key, case):
+            return None
+        return self._trial(case, key) is not None
+
+    def _kin(self, case: Case, key: FailureKey) -> dict[str, FailureKey]:
+        """The other paths that fail alike, by name, each with its own key."""
+        if key.path == QUANTIZE or key.symptom is Symptom.HANG:
+            return {key.path: key}
+        kin = {key.path: key}
+        for path, surface in OTHER_PATHS.items():
+            other = dataclasses.replace(key, path=path, surface=surface)
+            if path != key.path and self._trial(case, other) is not None:
+                kin[path] = other
+        return kin
+
+
+def _as_far_as_seen(case: Case) -> Examined:
+    """What is known of a Case that there was no time to look at."""
+    triggers = fields.triggers(case)
+    return Examined(triggers, Condition({name: frozenset([fields.get(case, name)]) for name in triggers}))

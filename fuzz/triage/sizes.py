@@ -1,0 +1,187 @@
+"""Rules about a size: which sizes fail, learned from some that do and some that do not.
+
+A rule is a conjunction of at most four parts: `>= a`, `<= b`, `% p == 0`, `% q != 0`, where q may be the Case's own
+blocksize. Where no such rule agrees with what was tried, the rule is irregular: what was seen to pass passes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+BLOCKSIZE: Final = "blocksize"
+"""Stands for the blocksize of the Case, where a modulus follows it."""
+
+POWERS: Final = tuple(2**power for power in range(1, 13))
+"""Moduli that are considered: everything in these kernels comes in powers of two, up to the largest blocksize."""
+
+ROUND: Final = 4096
+"""A multiple of every modulus, for sizes that have to be harmless in every respect but their length."""
+
+WORDS: Final = ("odd", "unaligned", "even", "aligned", "large", "small", "irregular")
+
+_PART: Final = re.compile(r"(>=|<=|==|%) ?(\d+|blocksize)(?: (==|!=) 0)?")
+
+
+class SizeRuleError(ValueError):
+    """A text that is not a rule about a size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeRule:
+    """Which sizes fail.
+
+    Attributes:
+        least, most: bounds, both included; `most` None: no upper bound.
+        multiple_of: failing sizes are multiples of it.
+        not_multiple_of: failing sizes are no multiples of it; `BLOCKSIZE` for that of the Case, None for no such part.
+        passing: of an irregular rule, the sizes that were seen to pass; empty for all others.
+    """
+
+    least: int = 1
+    most: int | None = None
+    multiple_of: int = 1
+    not_multiple_of: int | str | None = None
+    passing: frozenset[int] = frozenset()
+
+    def holds(self, size: int, blocksize: int) -> bool:
+        """Whether `size` fails by this rule, or may, if the rule is irregular."""
+        if self.passing:
+            return size not in self.passing
+        modulus = self._modulus(blocksize)
+        return (
+            self.least <= size
+            and (self.most is None or size <= self.most)
+            and size % self.multiple_of == 0
+            and (modulus is None or size % modulus != 0)
+        )
+
+    def harmless(self, size: int, blocksize: int) -> Iterator[int]:
+        """Sizes for which the rule does not hold, those that change least first."""
+        aligned = max(blocksize, self._modulus(blocksize) or 1)
+        candidates = [-(-size // aligned) * aligned, size + 1, *sorted(self.passing, key=lambda other: abs(other - size)), 1]
+        candidates += [self.least - 1, *([] if self.most is None else [max(self.most + 1, aligned)]), ROUND]
+        for candidate in dict.fromkeys(candidates):
+            if candidate >= 1 and not self.holds(candidate, blocksize):
+                yield candidate
+
+    @property
+    def words(self) -> str:
+        """The rule without its numbers, which may depend on the device: "odd+large", say."""
+        if self.passing:
+            return "irregular"
+        words = []
+        if self.not_multiple_of is not None:
+            words.append("odd" if self.not_multiple_of == POWERS[0] else "unaligned")
+        if self.multiple_of > 1:
+            words.append("even" if self.multiple_of == POWERS[0] else "aligned")
+        if self.least > self.multiple_of:
+            words.append("large")
+        if self.most is not None:
+            words.append("small")
+        return "+".join(words) or "any"
+
+    @property
+    def text(self) -> str:
+        """The rule as people write it and as `parse` reads it, such as "% 64 != 0, >= 65"."""
+        if self.passing:
+            return "irregular"
+        if self.least == self.most:
+            return f"== {self.least}"
+        parts = [f"% {self.multiple_of} == 0"] if self.multiple_of > 1 else []
+        parts += [f"% {self.not_multiple_of} != 0"] if self.not_multiple_of is not None else []
+        parts += [f">= {self.least}"] if self.least > 1 else []
+        parts += [f"<= {self.most}"] if self.most is not None else []
+        return ", ".join(parts) or "any"
+
+    def _modulus(self, blocksize: int) -> int | None:
+        return blocksize if self.not_multiple_of == BLOCKSIZE else self.not_multiple_of  # type: ignore[return-value]
+
+    @property
+    def _parts(self) -> int:
+        bounds = (self.least > 1) + (self.most is not None)
+        return bounds + (self.multiple_of > 1) + (self.not_multiple_of is not None)
+
+
+_FROM_WORD: Final[dict[str, SizeRule]] = {
+    "odd": SizeRule(not_multiple_of=2),
+    "unaligned": SizeRule(not_multiple_of=64),
+    "even": SizeRule(multiple_of=2),
+    "aligned": SizeRule(multiple_of=4),
+    "large": SizeRule(least=2),
+    "small": SizeRule(most=63),
+    "irregular": SizeRule(passing=frozenset({64, ROUND})),
+}
+"""What a word stands for at most: a word tells less than the rule that it was made from."""
+
+
+def parse(text: str) -> SizeRule:
+    """The rule that `SizeRule.text` or `SizeRule.words` wrote; of words, the widest rule that they can stand for.
+
+    Raises:
+        SizeRuleError: it is neither, in one sentence.
+    """
+    words = text.split("+")
+    if all(word in _FROM_WORD for word in words):
+        return _together([_FROM_WORD[word] for word in words])
+    return _together([_parse_part(part.strip()) for part in text.split(",")])
+
+
+def _parse_part(text: str) -> SizeRule:
+    found = _PART.fullmatch(text)
+    sign, number, equals = found.groups() if found else ("", "", None)
+    if (sign == "%") != (equals is not None) or not found or (number == BLOCKSIZE and equals != "!="):
+        raise SizeRuleError(f'{text!r} is not a rule about a size, such as "odd", "% 64 != 0" or ">= 33"')
+    if equals == "!=":
+        return SizeRule(not_multiple_of=number if number == BLOCKSIZE else int(number))
+    if sign == "%":
+        return SizeRule(multiple_of=int(number))
+    return SizeRule(least=int(number) if sign in {">=", "=="} else 1, most=int(number) if sign in {"<=", "=="} else None)
+
+
+def _together(rules: list[SizeRule]) -> SizeRule:
+    mosts = [rule.most for rule in rules if rule.most is not None]
+    return SizeRule(
+        least=max(rule.least for rule in rules),
+        most=min(mosts, default=None),
+        multiple_of=max(rule.multiple_of for rule in rules),
+        not_multiple_of=next((rule.not_multiple_of for rule in rules if rule.not_multiple_of is not None), None),
+        passing=frozenset().union(*(rule.passing for rule in rules)),
+    )
+
+
+def learn(outcomes: Mapping[int, bool]) -> SizeRule | None:
+    """The simplest rule that agrees with `outcomes` (size to whether it fails); None if every size fails.
+
+    Of equally simple rules it is the one that holds for more sizes, so that what is neutralised by it is surely neutral.
+
+    Raises:
+        ValueError: no size fails.
+    """
+    failing = sorted(size for size, fails in outcomes.items() if fails)
+    passing = sorted(size for size, fails in outcomes.items() if not fails)
+    if not failing:
+        raise ValueError("a rule about failing sizes needs one that fails")
+    if not passing:
+        return None
+    rules = list(_rules(failing, passing))
+    if not rules:
+        return SizeRule(passing=frozenset(passing))
+    # An upper bound is what a failure has least often, and of equals min keeps the first, which is the wider one.
+    return min(rules, key=lambda rule: (rule._parts, rule.most is not None))  # noqa: SLF001
+
+
+def _rules(failing: list[int], passing: list[int]) -> Iterator[SizeRule]:
+    for multiple in (1, *POWERS):
+        if any(size % multiple for size in failing):
+            continue
+        for modulus in (None, *reversed(POWERS)):
+            if modulus is not None and (modulus <= multiple or any(size % modulus == 0 for size in failing)):
+                continue
+            left = [size for size in passing if size % multiple == 0 and (modulus is None or size % modulus)]
+            if not any(failing[0] < size < failing[-1] for size in left):
+                least = failing[0] if any(size < failing[0] for size in left) else 1
+                most = failing[-1] if any(size > failing[-1] for size in left) else None
+                yield SizeRule(least=least, most=most, multiple_of=multiple, not_multiple_of=modulus)

@@ -1,0 +1,51 @@
+"""What may explain a failure: the rows of the known-issues file, and the defects that this run has found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fuzz.engine.verdict import FailureKey
+from fuzz.triage.bug import Bug, Row, Suspect
+from fuzz.triage.condition import all_taken_back
+from fuzz.triage.known import KnownIssue
+from strategies.case import Case
+
+
+class Suspects:
+    """All of them, in the order in which they were known.
+
+    Args:
+        issues: the rows that are in force for this release and device.
+    """
+
+    def __init__(self, issues: Sequence[KnownIssue] = ()) -> None:
+        self.rows = [Row(issue) for issue in issues]
+        self.bugs: list[Bug] = []
+
+    def concerning(self, key: FailureKey) -> list[Suspect]:
+        """Those that fail in this way."""
+        everything: list[Suspect] = [*self.rows, *self.bugs]
+        return [suspect for suspect in everything if suspect.concerns(key)]
+
+    def acting(self, key: FailureKey, case: Case) -> list[Suspect]:
+        """Those that may be why `case` fails: one with a trigger that is neutral there cannot be."""
+        return [suspect for suspect in self.concerning(key) if suspect.condition.holds(case)]
+
+    def may_act(self, key: FailureKey, case: Case) -> bool:
+        """Whether a failure of `case` may be one that is known."""
+        return any(suspect.condition.holds(case) for suspect in self.concerning(key))
+
+    def taken_back(self, key: FailureKey, case: Case) -> Case | None:
+        """`case` with all that is known and concerns `key` taken back; None if that cannot be."""
+        return all_taken_back([suspect.condition for suspect in self.concerning(key)], case)
+
+    def bug_of(self, signature: str) -> Bug | None:
+        """The defect of this run with a signature."""
+        return next((bug for bug in self.bugs if bug.signature == signature), None)
+
+    def row_naming(self, bug: Bug) -> Row | None:
+        """The row that is about a defect."""
+        return next(self._rows_naming(bug), None)
+
+    def _rows_naming(self, bug: Bug) -> Iterator[Row]:
+        return (row for row in self.rows if row.issue.names(bug.key, bug.minimal, bug.triggers))

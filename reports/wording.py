@@ -1,0 +1,95 @@
+"""Words for the fields of a Case and for their values: what people call them, near to upstream's own names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from strategies.fields import FILLS, ROWS
+
+LABELS: Final = {
+    "execution.grad": "requires_grad",
+    "execution.relation": "relation",
+    "bias": "bias",
+    "quantization.compress_statistics": "compress_statistics",
+    "quantization.storage": "quant_storage",
+    "packed": "packed weight",
+    "weight.layout": "weight layout",
+    "weight.dtype": "weight dtype",
+    "activation.dtype": "activation dtype",
+    "activation.rank": "activation rank",
+    "quantization.quant_type": "quant_type",
+    "quantization.blocksize": "blocksize",
+    "activation.fill": "activation values",
+    "weight.fill": "weight values",
+    "weight.out_features": "out_features",
+    "weight.in_features": "in_features",
+    "activation.rows": "row count",
+}
+_VALUES: Final = {
+    ("weight.layout", "out_in"): "(out_features, in_features)",
+    ("weight.layout", "in_out"): "(in_features, out_features)",
+    ("packed", "returned"): "as returned",
+    ("packed", "transposed"): "its transposed view",
+    ("activation.fill", "ones"): "all ones",
+    ("weight.fill", "ones"): "all ones",
+}
+_FLAGS: Final = {
+    "execution.grad": ("the activation requires grad", "an activation that requires grad"),
+    "bias": ("a bias is added", "a bias"),
+    "quantization.compress_statistics": ("compress_statistics=True", "compress_statistics=True"),
+}
+"""What it means that a flag is set, behind "when" and behind "with"."""
+
+_SIZE_WORDS: Final = {
+    "odd": "odd",
+    "even": "even",
+    "unaligned": "unaligned",
+    "aligned": "aligned",
+    "large": "large",
+    "small": "small",
+    "irregular": "certain",
+    "any": "any",
+}
+_ROW_WORDS: Final = {"large": "many rows", "small": "few rows"}
+
+
+def label(name: str) -> str:
+    """What people call the field `name`."""
+    return LABELS.get(name, name)
+
+
+def value(name: str, json_value: Any) -> str:
+    """What people call a value of the field `name`, which is given as JSON has it."""
+    return _VALUES.get((name, json_value), str(json_value))
+
+
+def trigger(name: str, json_value: Any) -> str:
+    """A trigger that is no size, behind "when", such as "activation dtype is bfloat16"."""
+    if name in FILLS:
+        return f"{label(name)} are not all ones ({value(name, json_value)})"
+    if json_value is True and name in _FLAGS:
+        return _FLAGS[name][0]
+    return f"{label(name)} is {value(name, json_value)}"
+
+
+def flag(name: str, fails: Sequence[Any]) -> str:
+    """The words for a flag that fails if it is set and not otherwise, behind "with"; empty for everything else."""
+    return _FLAGS[name][1] if name in _FLAGS and list(fails) == [True] else ""
+
+
+def size(name: str, words: Any) -> str:
+    """A size by the words that say which sizes fail, behind "for", such as "odd and large in_features"."""
+    known = [_SIZE_WORDS.get(word) for word in str(words).split("+")]
+    if name == ROWS and words in _ROW_WORDS:
+        return _ROW_WORDS[words]
+    if not all(known):
+        return f"{label(name)} {words}"
+    return f"{' and '.join(word for word in known if word)} {label(name)}"
+
+
+def listing(items: Sequence[str], last: str = "and") -> str:
+    """Items as a sentence has them: "a, b and c"."""
+    if len(items) < 2:  # noqa: PLR2004
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"

@@ -1,0 +1,98 @@
+"""Campaigns over defects whose conditions are known, without a library: a Case fails if a planted condition holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fuzz.campaign.budget import Budget
+from fuzz.campaign.campaign import Campaign, Candidate, Progress
+from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Ruling, Symptom
+from fuzz.triage.bug import Failure
+from fuzz.triage.suspects import Suspects
+from fuzz.triage.verify import OTHER_PATHS
+from strategies.case import Case
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A defect: fails in this way where its condition holds."""
+
+    name: str
+    condition: Callable[[Case], bool]
+    paths: tuple[str, ...] = ("matmul_4bit",)
+    symptom: Symptom = Symptom.WRONG_VALUE
+    how: str = ""
+
+
+@dataclass
+class PlantedExecutor:
+    """Answers as `Executor` does, at once. Of several defects on a path the first decides the symptom."""
+
+    plants: Sequence[Plant]
+    runs: int = 0
+    watchdog: float = 20.0
+    recovery_seconds: float = 0.0
+    _queue: deque[tuple[Case, Callable[[CaseResult], None], Sequence[str] | None]] = field(default_factory=deque)
+
+    def submit(
+        self, case: Case, callback: Callable[[CaseResult], None], only: Sequence[str] | None = None, skip: Sequence[str] = ()
+    ) -> None:
+        del skip
+        self._queue.append((case, callback, only))
+        if len(self._queue) >= 8:
+            self._step()
+
+    def run(self, case: Case, only: Sequence[str] | None = None) -> CaseResult:
+        results: list[CaseResult] = []
+        self._queue.append((case, results.append, only))
+        self.drain()
+        return results[0]
+
+    def drain(self) -> None:
+        while self._queue:
+            self._step()
+
+    def _step(self) -> None:
+        case, callback, only = self._queue.popleft()
+        self.runs += 1
+        verdicts = [self._verdict(case, path, surface) for path, surface in OTHER_PATHS.items() if only is None or path in only]
+        callback(CaseResult(tuple(verdicts)))
+
+    def _verdict(self, case: Case, path: str, surface: str) -> PathVerdict:
+        right = PathVerdict(path=path, surface=surface, ruling=Ruling.VALID, source="a test")
+        acting = [plant for plant in self.plants if path in plant.paths and plant.condition(case)]
+        return dataclasses.replace(right, symptom=acting[0].symptom, how=acting[0].how) if acting else right
+
+
+@dataclass
+class Recorder:
+    """A listener that remembers."""
+
+    failures: list[Failure] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+    late: list[Failure] = field(default_factory=list)
+
+    def observed(self, failure: Failure) -> None:
+        self.failures.append(failure)
+
+    def progressed(self, progress: Progress) -> None:
+        pass
+
+    def reduced(self, candidate: Candidate) -> None:
+        self.candidates.append(candidate)
+
+    def came_late(self, failure: Failure) -> None:
+        self.late.append(failure)
+
+    def seconds_to_finish(self, more: FailureKey | None = None) -> float:
+        del more
+        return 0.0
+
+
+def campaign(plants: Sequence[Plant], suspects: Suspects | None = None) -> tuple[Campaign, Recorder, PlantedExecutor]:
+    """A campaign over planted defects, with its listener and its executor."""
+    recorder, executor = Recorder(), PlantedExecutor(plants)
+    return Campaign(executor, Budget(3600.0), recorder, suspects), recorder, executor  # type: ignore[arg-type]
