@@ -11,4 +11,4 @@ def test_no_known_issue_has_expired(expired_issues: list[KnownIssue], subtests: 
     """No row for this release and device is past its date."""
     for issue in expired_issues:
         with subtests.test(msg=issue.title):
-            pytest.fail(f"{issue.title} expired on {issue.expires}: see whether it is still there, then renew or remove the row", pytrace=False)
+            pytest.fail(f"{issue.title} expired on {issue.expires}: look whether it is still there, then renew the row", pytrace=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
+from reports import schema
 from reports.files import append_json_line, write_json, write_text
 from reports.finding import Finding
 from reports.issue import write_issue
@@ -50,6 +51,44 @@ class RunRecord:
     known: list[dict[str, Any]] = field(default_factory=list)
     unconfirmed: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The record in `run.json`.
+
+        Raises:
+            RecordError: another format version, or something missing or malformed; one sentence.
+        """
+        if not isinstance(data, dict) or data.get("format_version") != FORMAT_VERSION:
+            version = data.get("format_version") if isinstance(data, dict) else None
+            raise schema.RecordError(f"run format_version is {version!r}, this program reads {FORMAT_VERSION}")
+        values = {name: value for name, value in data.items() if name in _MEMBERS}  # a later program may add others
+        schema.check(values, "the run", _MEMBERS)
+        return cls(**values)
+
+
+def _entry(members: dict[str, schema.Check]) -> schema.Check:
+    """An entry of a list: words and numbers by name, these among them."""
+
+    def check_entry(value: Any, place: str) -> None:
+        schema.mapping(schema.scalar)(value, place)
+        schema.check({name: item for name, item in value.items() if name in members}, place, members)
+
+    return check_entry
+
+
+_MEMBERS: Final[dict[str, schema.Check]] = {
+    "system": schema.mapping(schema.text),
+    **dict.fromkeys(("note", "stop_reason"), schema.text),
+    "seed": schema.integer,
+    **dict.fromkeys(("budget", "child_start_seconds", "seconds"), schema.number),
+    **dict.fromkeys(("cases", "children_replaced"), schema.count),
+    **dict.fromkeys(("surfaces", "paths", "rulings"), schema.mapping(schema.count)),
+    **dict.fromkeys(("findings", "unconfirmed"), schema.array(_entry({"signature": schema.text}))),
+    "known": schema.array(_entry({**dict.fromkeys(("title", "state"), schema.text), "cases": schema.count})),
+    "warnings": schema.array(schema.text),
+}
+"""What is in the file, by the names of the attributes."""
 
 
 class RunDirectory:

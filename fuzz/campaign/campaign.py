@@ -25,6 +25,8 @@ from fuzz.campaign.explore import explore
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Bug, Failure, Suspect
+from fuzz.triage.condition import Condition, all_taken_back
+from fuzz.triage.examine import other_view
 from fuzz.triage.investigate import Investigation, Investigator
 from fuzz.triage.reduce import OutOfTime, Reduction
 from fuzz.triage.suspects import Suspects
@@ -120,13 +122,12 @@ class Campaign:
         suspects: what is known beforehand.
     """
 
-    def __init__(
-        self, executor: Executor, budget: Budget, listener: Listener, suspects: Suspects | None = None
-    ) -> None:
+    def __init__(self, executor: Executor, budget: Budget, listener: Listener, suspects: Suspects | None = None) -> None:
         self._executor, self._budget, self._listener = executor, budget, listener
         self.suspects = suspects or Suspects()
         self._doubtful: deque[tuple[Failure, int]] = deque()
         self._shared: deque[tuple[Failure, list[Suspect]]] = deque()
+        self._retries: deque[tuple[Case, Callable[[CaseResult], None], FailureKey]] = deque()
         self._waiting: list[Failure] = []
         self._deadline = 0.0
         self._skipped: Counter[FailureKey] = Counter()
@@ -173,7 +174,7 @@ class Campaign:
     def _settle(self) -> None:
         """Wait for everything that is queued, and reduce what there is time for."""
         self._executor.drain()
-        while self._doubtful or self._shared:
+        while self._doubtful or self._shared or self._retries:
             self._explain_doubtful()
             self._executor.drain()
         self._reduce_waiting()
@@ -209,12 +210,25 @@ class Campaign:
                 suspects[0].count(failure)
                 continue
             self._executor.submit(harmless, self._explainer(failure, harmless, suspects, depth), selection(failure.key))
+        while self._retries:
+            view, explainer, key = self._retries.popleft()
+            self._executor.submit(view, explainer, selection(key))
         while self._shared:
             self._divide(*self._shared.popleft())
 
-    def _explainer(self, failure: Failure, harmless: Case, suspects: list[Suspect], depth: int) -> Callable[[CaseResult], None]:
+    def _explainer(
+        self, failure: Failure, harmless: Case, suspects: list[Suspect], depth: int, *, again: bool = False
+    ) -> Callable[[CaseResult], None]:
         def explain(result: CaseResult) -> None:
-            if result.failure(failure.key) is None:
+            tells = result.tells(failure.key)
+            if tells is None and not again:  # the path takes this layout only in the other view
+                view = other_view(harmless)
+                explainer = self._explainer(failure, view, suspects, depth, again=True)
+                self._retries.append((view, explainer, failure.key))
+                return
+            if tells is None:
+                self._wait(failure)
+            elif not tells:
                 self._blame(failure, suspects)
             if depth < DEEPEST:
                 # What fails there is another defect, even if it fails in another way: the first one had hidden it.
@@ -231,7 +245,7 @@ class Campaign:
     def _divide(self, failure: Failure, suspects: list[Suspect]) -> None:
         """Count a failure for the first of several suspects that explains it alone, or for all if it takes them all."""
         for suspect in suspects:
-            harmless = suspect.condition.taken_back(failure.case)
+            harmless = all_taken_back(suspect.regions, failure.case)
             if harmless is None or self._executor.run(harmless, selection(failure.key)).failure(failure.key) is None:
                 suspect.count(failure)
                 return
@@ -262,7 +276,7 @@ class Campaign:
                 self._waiting.append(failure)
             elif (unexplained := self._explained_meanwhile(failure)) is not None:
                 self._investigate(unexplained)
-        if self._doubtful or self._shared:
+        if self._doubtful or self._shared or self._retries:
             self._settle()
 
     def _explained_meanwhile(self, failure: Failure) -> Failure | None:
@@ -271,12 +285,20 @@ class Campaign:
         if not suspects:
             return failure
         harmless = self.suspects.taken_back(failure.key, failure.case)
-        result = None if harmless is None else self._executor.run(harmless, selection(failure.key))
-        if harmless is not None and result is not None and result.failure(failure.key) is not None:
+        if harmless is None:
+            self._blame(failure, suspects)
+            return None
+        result = self._executor.run(harmless, selection(failure.key))
+        if result.tells(failure.key) is None:
+            harmless = other_view(harmless)
+            result = self._executor.run(harmless, selection(failure.key))
+        tells = result.tells(failure.key)
+        if tells is None:
+            return failure
+        if tells:
             return dataclasses.replace(failure, case=harmless, first=failure.drawn)
         self._blame(failure, suspects)
-        if harmless is not None and result is not None:
-            self._doubt(harmless, result, DEEPEST, failure.drawn)
+        self._doubt(harmless, result, DEEPEST, failure.drawn)
         return None
 
     def _investigate(self, failure: Failure) -> None:
@@ -285,9 +307,10 @@ class Campaign:
             found.link(failure.key)
             found.count(failure)
             return
-        bug = Bug(found.key, found.reduction.case, found.examined.triggers, found.examined.condition, set(found.paths))
-        if (same := self.suspects.bug_of(bug.signature)) is not None:
-            self._found_again(same, failure)
+        condition = found.examined.condition
+        bug = Bug(found.key, found.reduction.case, found.examined.triggers, [condition], set(found.paths))
+        if (same := self.suspects.bug_of(bug.signature) or self._investigator.region_of(found)) is not None:
+            self._found_again(same, failure, condition)
             return
         bug.count(failure)
         self.suspects.bugs.append(bug)
@@ -297,12 +320,12 @@ class Campaign:
         self.progress.candidates += 1
         self._listener.reduced(Candidate(bug, failure, found.verdict, found.reduction))
 
-    def _found_again(self, bug: Bug, failure: Failure) -> None:
+    def _found_again(self, suspect: Suspect, failure: Failure, condition: Condition) -> None:
         """A reduction that ended at what is known already: more of these are put off, twice as long each time."""
-        bug.link(failure.key)
-        bug.count(failure)
-        bug.fruitless += 1
-        self._skipped[failure.key] = 2**bug.fruitless
+        suspect.link(failure.key)
+        suspect.count(failure)
+        suspect.regions.append(condition)
+        self._skipped[failure.key] = 2 ** len(suspect.regions)
 
     def _investigation(self, failure: Failure) -> Investigation | Suspect:
         spare = self._budget.left - self._listener.seconds_to_finish(failure.key)
@@ -315,7 +338,7 @@ class Campaign:
         finally:
             self._executor.watchdog = watchdog
 
-    def _trial(self, case: Case, key: FailureKey) -> PathVerdict | None:
+    def _trial(self, case: Case, key: FailureKey) -> CaseResult:
         if time.monotonic() > self._deadline:
             raise OutOfTime
-        return self._executor.run(case, selection(key)).failure(key)
+        return self._executor.run(case, selection(key))

@@ -1,10 +1,53 @@
-"""Makes one reports directory of several."""
+"""Makes one reports directory of several, as machines or days left them. Exit status: 0 merged, 2 could not."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from fuzz.commands.console import say
+from reports.merge import Merged
+from reports.merge import merge as merge_reports
+from reports.run import ReportsError
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command line of `merge`."""
-    commands.add_parser("merge")
+    parser = commands.add_parser(
+        "merge",
+        help="make one reports directory of several",
+        description="Make one reports directory of several. Exit status: 0 merged, 2 could not.",
+    )
+    parser.add_argument("roots", nargs="+", type=Path, metavar="DIR", help="reports directories, also of runs that were killed")
+    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="where the result goes; may be one of them")
+    parser.set_defaults(run=lambda options: merge(options.roots, options.into))
+
+
+def merge(roots: Sequence[Path], into: Path) -> int:
+    """Merge the reports directories `roots`, say what is in the result, and return the exit status."""
+    try:
+        merged = merge_reports(roots, into, lambda text: say(f"warning: {text}", error=True))
+    except ReportsError as error:
+        say(f"could not merge: {error}", error=True)
+        return 2
+    except OSError as error:
+        say(f"could not merge: cannot write {error.filename or into}: {error.strerror}", error=True)
+        return 2
+    _print(merged, len({root.resolve() for root in roots}), into)
+    return 0
+
+
+def _print(merged: Merged, runs: int, into: Path) -> None:
+    for item in merged.findings:
+        finding = item.finding
+        state = "finding" if finding.verified else "not verified"
+        say(f"{state}: {finding.signature}  [{_counted(finding.observed, 'case')} on {_counted(len(finding.sightings), 'system')}]")
+    record = merged.record
+    verified = sum(item.finding.verified for item in merged.findings)
+    numbers = f"{_counted(verified, 'finding')}, {len(record.unconfirmed)} unconfirmed, {_counted(record.cases, 'case')}"
+    say(f"{_counted(runs, 'directory', 'directories')} merged into {into}: {numbers}")
+
+
+def _counted(count: int, one: str, several: str = "") -> str:
+    return f"{count} {one if count == 1 else several or one + 's'}"

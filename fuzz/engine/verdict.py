@@ -128,3 +128,9 @@ class CaseResult:
     def failure(self, key: FailureKey) -> PathVerdict | None:
         """The failing verdict with this key, if there is one."""
         return next((verdict for verdict in self.failures if FailureKey.of(verdict) == key), None)
+
+    def tells(self, key: FailureKey) -> bool | None:
+        """Whether the failure `key` is there; None if its path did not run, which says nothing."""
+        if self.failure(key) is not None:
+            return True
+        return False if any(verdict.path == key.path for verdict in self.verdicts) else None

@@ -45,25 +45,24 @@ class Bug:
         key: of the minimal Case.
         minimal: the minimal Case.
         triggers: of the signature.
-        condition: when it acts.
+        regions: when it acts: if any of these conditions holds. Sizes that count together make several, such as few
+            rows of many columns and many rows of few.
         paths: the paths on which it was seen.
         known: the row of the known-issues file that names it.
         observed: how many failures it explains, the first included.
         worst: the Case with the largest error over bound, with that ratio.
         spares: other failures of it.
-        fruitless: how many reductions ended here that need not have been made.
     """
 
     key: FailureKey
     minimal: Case
     triggers: dict[str, Any]
-    condition: Condition
+    regions: list[Condition]
     paths: set[str]
     known: KnownIssue | None = None
     observed: int = 0
     worst: tuple[Case, float] | None = None
     spares: list[Failure] = field(default_factory=list)
-    fruitless: int = 0
 
     @property
     def signature(self) -> str:
@@ -94,17 +93,17 @@ class Row:
 
     Attributes:
         observed: how many failures it explains.
+        regions: when it acts: what the row says, and what turned out to belong to it.
         paths: where the same defect was seen beside the surfaces that the row names.
     """
 
     issue: KnownIssue
     observed: int = 0
     paths: set[str] = field(default_factory=set)
+    regions: list[Condition] = field(init=False)
 
-    @property
-    def condition(self) -> Condition:
-        """When the defect acts, as far as the row says."""
-        return self.issue.condition
+    def __post_init__(self) -> None:
+        self.regions = [self.issue.condition]
 
     def concerns(self, key: FailureKey) -> bool:
         """Whether a failure of this kind may be this row's."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
 from fuzz.triage.sizes import SizeRule, SizeRuleError, parse
 from strategies import fields
-from strategies.case import Case, CaseError, Fill
+from strategies.case import Case, CaseError, Fill, Layout
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 NOT_ONES: Final = "!=ones"
@@ -19,6 +20,9 @@ NOT_ONES: Final = "!=ones"
 @dataclass(frozen=True, slots=True)
 class Condition:
     """All of these at once. One that is empty holds for every Case and cannot be taken back.
+
+    A condition that does not speak of the layout is about the weight as it is stored: it holds for an [in, out] weight
+    too if it holds for the [out, in] weight of the same stored shape.
 
     Attributes:
         choices: for each choice field, the values that fail.
@@ -30,6 +34,9 @@ class Condition:
 
     def holds(self, case: Case) -> bool:
         """Whether the defect may act on `case`: one necessary field that is harmless, and it does not."""
+        return self._holds(case) or ((turned := self._turned(case)) is not None and self._holds(turned))
+
+    def _holds(self, case: Case) -> bool:
         blocksize = case.quantization.blocksize
         return all(fields.get(case, name) in values for name, values in self.choices.items()) and all(
             rule.holds(fields.get(case, name), blocksize) for name, rule in self.sizes.items()
@@ -41,16 +48,25 @@ class Condition:
         Each trigger is necessary, so one would do. Choices are taken back rather than sizes, and either rather than
         fills: what shows a defect is not what causes it, and another one may need the same fill to be seen.
         """
+        turned = self._turned(case)
         for change in (self._choices_neutral, self._sizes_harmless, self._fills_neutral):
             for changed in change(case):
                 if not self.holds(changed):
                     return changed
+            for changed in () if turned is None else change(turned):
+                if (back := turn(changed)) is not None and not self.holds(back):
+                    return back
         return None
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is asked of a Case."""
-        return not self.choices and not self.sizes
+    def _turned(self, case: Case) -> Case | None:
+        """The [out, in] weight of the same stored shape, if there is one and the condition makes no difference."""
+        if case.weight.layout is Layout.OUT_IN or "weight.layout" in self.choices or not self.sizes:
+            return None
+        return turn(case)
+
+    def resembles(self, other: Condition) -> bool:
+        """Whether both are about the same choices, and about sizes of which one at least is the same."""
+        return self.choices.keys() == other.choices.keys() and bool(self.sizes.keys() & other.sizes.keys())
 
     def _choices_neutral(self, case: Case) -> Iterator[Case]:
         yield from _neutral(case, [name for name in self.choices if name not in fields.FILLS])
@@ -68,6 +84,17 @@ class Condition:
                     continue
 
 
+def turn(case: Case) -> Case | None:
+    """The other layout with the stored shape kept; None if that is no Case."""
+    weight = case.weight
+    layout = Layout.OUT_IN if weight.layout is Layout.IN_OUT else Layout.IN_OUT
+    turned = dataclasses.replace(weight, layout=layout, out_features=weight.in_features, in_features=weight.out_features)
+    try:
+        return dataclasses.replace(case, weight=turned)
+    except CaseError:
+        return None
+
+
 def _neutral(case: Case, names: list[str]) -> Iterator[Case]:
     for name in names:
         try:
@@ -78,7 +105,7 @@ def _neutral(case: Case, names: list[str]) -> Iterator[Case]:
         yield case
 
 
-def all_taken_back(conditions: list[Condition], case: Case) -> Case | None:
+def all_taken_back(conditions: Sequence[Condition], case: Case) -> Case | None:
     """`case` with every condition taken back that holds, so that none does; None if they cannot all be.
 
     Taking one back may bring another about, a size that becomes even, say: hence the rounds.

@@ -10,10 +10,10 @@ from typing import Any, Final
 from fuzz.triage.condition import Condition
 from fuzz.triage.sizes import BLOCKSIZE, SizeRule, learn
 from strategies import fields
-from strategies.case import MAX_SEED, Case, CaseError, Fill
+from strategies.case import MAX_SEED, Case, CaseError, Fill, PackedView
 
 Fails = Callable[[Case], bool | None]
-"""Tells whether a Case fails; None where that says nothing, because another defect may act there."""
+"""Tells whether a Case fails; None where that says nothing: another defect may act there, or the path cannot run."""
 
 PROBES: Final = (1, 2, 3, 16, 32, 64, 65, 128, 1024, 4096)
 """Sizes that are tried in place of the minimal one: both sides of one, of a warp, of a block, and large ones."""
@@ -41,10 +41,31 @@ def examine(case: Case, fails: Fails) -> Examined:
         case: minimal: no choice can be duller and no size smaller by one.
         fails: is asked about ten sizes a dimension, and about the other values of each field that is not neutral.
     """
-    triggers = fields.triggers(case)
+    triggers = {name: value for name, value in fields.triggers(case).items() if _needed(case, name, fails)}
     choices = {name: frozenset(_failing_values(case, name, fails)) for name in triggers}
     sizes = {name: rule for name in fields.SIZES if (rule := size_rule(case, name, fails)) is not None}
     return Examined(triggers | {name: rule.words for name, rule in sizes.items()}, Condition(choices, MappingProxyType(sizes)))
+
+
+def _needed(case: Case, name: str, fails: Fails) -> bool:
+    """Whether the failure goes away with the neutral value: where the path cannot run, that is not what it needs.
+
+    Some releases take one view of the packed weight with each layout, so the other view is tried then.
+    """
+    try:
+        changed = fields.replace(case, name, fields.neutral(name))
+        outcome = fails(changed)
+        if outcome is None and name != "packed":
+            outcome = fails(other_view(changed))
+    except CaseError:
+        return True
+    return outcome is False
+
+
+def other_view(case: Case) -> Case:
+    """The Case with the packed weight handed on the other way round."""
+    other = PackedView.TRANSPOSED if case.packed is PackedView.RETURNED else PackedView.RETURNED
+    return fields.replace(case, "packed", other)
 
 
 def _failing_values(case: Case, name: str, fails: Fails) -> Iterator[Any]:
@@ -71,18 +92,31 @@ def size_rule(case: Case, name: str, fails: Fails) -> SizeRule | None:
 
 
 def _following_blocks(case: Case, name: str, rule: SizeRule, fails: Fails) -> SizeRule:
-    """The rule with the blocksize in place of its modulus, if the modulus follows the blocksize."""
+    """The rule with the blocksize in place of its numbers, where these follow the blocksize."""
     blocksize = case.quantization.blocksize
-    if rule.not_multiple_of is None or name == fields.ROWS:
+    if name == fields.ROWS or rule.passing or rule.most is not None or (rule.not_multiple_of is None and rule.least != blocksize + 1):
         return rule
+    relative = SizeRule(
+        least=1 if rule.least == blocksize + 1 else rule.least,
+        multiple_of=rule.multiple_of,
+        not_multiple_of=None if rule.not_multiple_of is None else BLOCKSIZE,
+        beyond_block=rule.least == blocksize + 1,
+    )
     try:
         doubled = fields.replace(case, "quantization.blocksize", 2 * blocksize)
-        here, beyond = fields.replace(doubled, name, blocksize), fields.replace(doubled, name, 2 * blocksize)
+        outcomes = {size: fails(fields.replace(doubled, name, size)) for size in _beside(blocksize)}
     except CaseError:
         return rule
-    if rule.holds(blocksize, blocksize) or not fails(here) or fails(beyond) is not False:
-        return rule
-    return SizeRule(least=rule.least, most=rule.most, multiple_of=rule.multiple_of, not_multiple_of=BLOCKSIZE)
+    told = {size: outcome for size, outcome in outcomes.items() if outcome is not None}
+    # Only what tells the two rules apart tells whether the numbers follow the blocksize.
+    tells = any(rule.holds(size, 2 * blocksize) != relative.holds(size, 2 * blocksize) for size in told)
+    agrees = all(relative.holds(size, 2 * blocksize) == outcome for size, outcome in told.items())
+    return relative if tells and agrees else rule
+
+
+def _beside(blocksize: int) -> tuple[int, ...]:
+    """Sizes beside one, two and four blocks, and at them."""
+    return (blocksize, blocksize + 1, 2 * blocksize, 2 * blocksize + 1, 3 * blocksize, 4 * blocksize)
 
 
 def _outcome(case: Case, name: str, value: Any, fails: Fails) -> bool | None:

@@ -14,7 +14,10 @@ from reports.extent import Extent, FieldExtent
 from strategies import fields
 from strategies.case import Case, CaseError, Layout, PackedView
 
-SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 96, 127, 128, 129, 192, 256, 257, 512, 513, 1024, 2049, 4096, 4097)
+SIZES: Final = (
+    *(1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65),
+    *(96, 127, 128, 129, 192, 256, 257, 512, 513, 1024, 2049, 4096, 4097),
+)
 """Sizes that are tried: small ones, and both sides of what kernels are built around."""
 
 LINEAR: Final = "linear4bit"
@@ -64,7 +67,7 @@ class _Measurement:
             return ""
         found = learn(outcomes)
         # Where the modulus was seen to follow the blocksize, that is the rule; this table has one blocksize only.
-        known, blocksize = self._bug.condition.sizes.get(name, found), self._bug.minimal.quantization.blocksize
+        known, blocksize = self._bug.regions[0].sizes.get(name, found), self._bug.minimal.quantization.blocksize
         agrees = known is not None and all(known.holds(size, blocksize) == fails for size, fails in outcomes.items())
         rule = known if agrees else found
         return rule.text if rule is not None else ""
@@ -105,5 +108,3 @@ def _variants(case: Case, name: str) -> Iterator[tuple[Any, Case]]:
             yield other, fields.replace(case, name, other)
         except CaseError:
             continue
-
-

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
+from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Failure, Suspect
-from fuzz.triage.condition import Condition
+from fuzz.triage.condition import Condition, all_taken_back
 from fuzz.triage.examine import Examined, examine
 from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
 from fuzz.triage.suspects import Suspects
@@ -20,8 +20,8 @@ from fuzz.triage.verify import OTHER_PATHS, QUANTIZE
 from strategies import fields
 from strategies.case import Case
 
-Trial = Callable[[Case, FailureKey], PathVerdict | None]
-"""Runs a Case on the key's path: the failing verdict with this key, or None. May raise `OutOfTime`."""
+Trial = Callable[[Case, FailureKey], CaseResult]
+"""Runs a Case on the key's path. May raise `OutOfTime`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Investigator:
                 again = self._reduce(reduction.case, first)
                 key, reduction = first, Reduction(again.case, reduction.trials + again.trials, again.finished)
                 kin = {failure.key.path: failure.key} | self._kin(reduction.case, key)
-            verdict = self._trial(reduction.case, key) or verdict
+            verdict = self._trial(reduction.case, key).failure(key) or verdict
             examined = examine(reduction.case, lambda case: self._fails(case, key))
         except OutOfTime:
             finished = False
@@ -80,11 +80,26 @@ class Investigator:
         reduction = dataclasses.replace(reduction, finished=finished and reduction.finished)
         return Investigation(key, reduction, examined, frozenset(kin) | {key.path}, verdict)
 
+    def region_of(self, found: Investigation) -> Suspect | None:
+        """What is known already, if this is another region of it.
+
+        It is one if it needs the same choices and some of the same sizes, and if a reduction that is let into what is
+        known ends there: then there is a way from one to the other along which every Case fails.
+        """
+        resembling = self._suspects.resembling(found.key, found.examined.condition)
+        if not resembling:
+            return None
+        try:
+            end = reduce_case(found.reduction.case, lambda case: bool(self._trial(case, found.key).tells(found.key))).case
+        except OutOfTime:
+            return None
+        return next((suspect for suspect in resembling if any(region.holds(end) for region in suspect.regions)), None)
+
     def _same(self, case: Case, key: FailureKey, first: FailureKey) -> Suspect | None:
         """What is known of the path `first` and explains the failure on `key`'s path too."""
         for suspect in self._suspects.acting(first, case):
-            harmless = suspect.condition.taken_back(case)
-            if harmless is not None and self._trial(harmless, first) is None and self._trial(harmless, key) is None:
+            harmless = all_taken_back(suspect.regions, case)
+            if harmless is not None and not self._trial(harmless, first).tells(first) and not self._trial(harmless, key).tells(key):
                 return suspect
         return None
 
@@ -92,10 +107,10 @@ class Investigator:
         return reduce_case(case, lambda candidate: bool(self._fails(candidate, key)))
 
     def _fails(self, case: Case, key: FailureKey) -> bool | None:
-        """Whether a Case shows the failure; None if that would not tell, because what is known may act there."""
+        """Whether a Case shows the failure; None if nothing can be told: what is known may act, or the path cannot run."""
         if self._suspects.may_act(key, case):
             return None
-        return self._trial(case, key) is not None
+        return self._trial(case, key).tells(key)
 
     def _kin(self, case: Case, key: FailureKey) -> dict[str, FailureKey]:
         """The other paths that fail alike, by name, each with its own key."""
@@ -104,7 +119,7 @@ class Investigator:
         kin = {key.path: key}
         for path, surface in OTHER_PATHS.items():
             other = dataclasses.replace(key, path=path, surface=surface)
-            if path != key.path and self._trial(case, other) is not None:
+            if path != key.path and self._trial(case, other).tells(other):
                 kin[path] = other
         return kin
 

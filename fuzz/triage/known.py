@@ -242,7 +242,7 @@ def _versions(text: str) -> SpecifierSet:
 def _device(row: dict[str, Any]) -> str | None:
     device = row.get("device")
     if device not in (None, "cpu", "cuda"):
-        raise KnownIssuesError(f"'device' is {device!r}, not \"cpu\" or \"cuda\"")
+        raise KnownIssuesError(f'\'device\' is {device!r}, not "cpu" or "cuda"')
     return device
 
 

@@ -7,13 +7,13 @@ go through the executor, and the result must not depend on what order the strate
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fuzz.triage.condition import turn
 from strategies import fields
 from strategies.case import Case, CaseError, Fill, Layout
 
@@ -30,7 +30,10 @@ Where it starts must not depend on what was drawn, or the same defect ends with 
 FIRST_SEEDS: Final = 3
 """Seeds from 0 on that are tried before anything else is reduced, for the same reason."""
 
-MAX_ROUNDS: Final = 5
+TRADES: Final = ((fields.DIMENSIONS[0], fields.DIMENSIONS[1]), (fields.DIMENSIONS[0], fields.ROWS), (fields.DIMENSIONS[1], fields.ROWS))
+"""Pairs of sizes: the first is rather small than the second."""
+
+MAX_ROUNDS: Final = 8
 """Rounds over all fields; the second usually changes nothing and ends the reduction."""
 
 
@@ -93,7 +96,7 @@ class _Reducer:
             for name in fields.FILLS:
                 self._first_of(name, _duller(name, fields.get(self.best, name)))
             self._shrink_seed()
-            if self.best == before:
+            if self.best == before and not self._trade():
                 return True
         return False
 
@@ -134,11 +137,27 @@ class _Reducer:
 
     def _turn_around(self) -> None:
         """The neutral layout with the stored shape kept, for failures that depend on the shape and not the layout."""
-        weight = self.best.weight
-        if weight.layout is Layout.IN_OUT:
-            turned = dataclasses.replace(weight, layout=Layout.OUT_IN, out_features=weight.in_features, in_features=weight.out_features)
-            with contextlib.suppress(CaseError):
-                self._try(dataclasses.replace(self.best, weight=turned))
+        if self.best.weight.layout is Layout.IN_OUT and (turned := turn(self.best)) is not None:
+            self._try(turned)
+
+    def _trade(self) -> bool:
+        """A smaller size for a larger one, for failures that need so much of both together.
+
+        Which of the many smallest Cases it is must not depend on where the reduction came from.
+        """
+        for smaller, larger in TRADES:
+            size, other = fields.get(self.best, smaller), fields.get(self.best, larger)
+            for less in sorted({1, 2, size // 2, size - 1} - {0}):
+                for more in dict.fromkeys((-(-size // less) * other, 2 * other, 3 * other, 4 * other)):
+                    if less < size and self._try_sizes({smaller: less, larger: more}):
+                        return True
+        return False
+
+    def _try_sizes(self, sizes: Mapping[str, int]) -> bool:
+        try:
+            return self._try_fields(sizes)
+        except CaseError:
+            return False
 
     def _first_of(self, name: str, values: Iterator[Any]) -> None:
         any(self._try_field(name, value) for value in values)

@@ -1,7 +1,8 @@
 """Rules about a size: which sizes fail, learned from some that do and some that do not.
 
 A rule is a conjunction of at most four parts: `>= a`, `<= b`, `% p == 0`, `% q != 0`, where q may be the Case's own
-blocksize. Where no such rule agrees with what was tried, the rule is irregular: what was seen to pass passes.
+blocksize, and `>= a` may be `> blocksize`. Where no such rule agrees with what was tried, the rule is irregular: what was
+seen to pass passes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ROUND: Final = 4096
 
 WORDS: Final = ("odd", "unaligned", "even", "aligned", "large", "small", "irregular")
 
-_PART: Final = re.compile(r"(>=|<=|==|%) ?(\d+|blocksize)(?: (==|!=) 0)?")
+_PART: Final = re.compile(r"(>=|<=|==|>|%) ?(\d+|blocksize)(?: (==|!=) 0)?")
 
 
 class SizeRuleError(ValueError):
@@ -37,6 +38,7 @@ class SizeRule:
         least, most: bounds, both included; `most` None: no upper bound.
         multiple_of: failing sizes are multiples of it.
         not_multiple_of: failing sizes are no multiples of it; `BLOCKSIZE` for that of the Case, None for no such part.
+        beyond_block: failing sizes are larger than the Case's blocksize; `least` is 1 then.
         passing: of an irregular rule, the sizes that were seen to pass; empty for all others.
     """
 
@@ -44,6 +46,7 @@ class SizeRule:
     most: int | None = None
     multiple_of: int = 1
     not_multiple_of: int | str | None = None
+    beyond_block: bool = False
     passing: frozenset[int] = frozenset()
 
     def holds(self, size: int, blocksize: int) -> bool:
@@ -52,7 +55,7 @@ class SizeRule:
             return size not in self.passing
         modulus = self._modulus(blocksize)
         return (
-            self.least <= size
+            self._least(blocksize) <= size
             and (self.most is None or size <= self.most)
             and size % self.multiple_of == 0
             and (modulus is None or size % modulus != 0)
@@ -62,7 +65,7 @@ class SizeRule:
         """Sizes for which the rule does not hold, those that change least first."""
         aligned = max(blocksize, self._modulus(blocksize) or 1)
         candidates = [-(-size // aligned) * aligned, size + 1, *sorted(self.passing, key=lambda other: abs(other - size)), 1]
-        candidates += [self.least - 1, *([] if self.most is None else [max(self.most + 1, aligned)]), ROUND]
+        candidates += [self._least(blocksize) - 1, *([] if self.most is None else [max(self.most + 1, aligned)]), ROUND]
         for candidate in dict.fromkeys(candidates):
             if candidate >= 1 and not self.holds(candidate, blocksize):
                 yield candidate
@@ -77,7 +80,7 @@ class SizeRule:
             words.append("odd" if self.not_multiple_of == POWERS[0] else "unaligned")
         if self.multiple_of > 1:
             words.append("even" if self.multiple_of == POWERS[0] else "aligned")
-        if self.least > self.multiple_of:
+        if self.least > self.multiple_of or self.beyond_block:
             words.append("large")
         if self.most is not None:
             words.append("small")
@@ -93,11 +96,15 @@ class SizeRule:
         parts = [f"% {self.multiple_of} == 0"] if self.multiple_of > 1 else []
         parts += [f"% {self.not_multiple_of} != 0"] if self.not_multiple_of is not None else []
         parts += [f">= {self.least}"] if self.least > 1 else []
+        parts += [f"> {BLOCKSIZE}"] if self.beyond_block else []
         parts += [f"<= {self.most}"] if self.most is not None else []
         return ", ".join(parts) or "any"
 
     def _modulus(self, blocksize: int) -> int | None:
         return blocksize if self.not_multiple_of == BLOCKSIZE else self.not_multiple_of  # type: ignore[return-value]
+
+    def _least(self, blocksize: int) -> int:
+        return blocksize + 1 if self.beyond_block else self.least
 
     @property
     def _parts(self) -> int:
@@ -132,10 +139,13 @@ def parse(text: str) -> SizeRule:
 def _parse_part(text: str) -> SizeRule:
     found = _PART.fullmatch(text)
     sign, number, equals = found.groups() if found else ("", "", None)
-    if (sign == "%") != (equals is not None) or not found or (number == BLOCKSIZE and equals != "!="):
+    relative = equals == "!=" or sign == ">"
+    if not found or (sign == "%") != (equals is not None) or (number == BLOCKSIZE) > relative or (sign == ">" and number != BLOCKSIZE):
         raise SizeRuleError(f'{text!r} is not a rule about a size, such as "odd", "% 64 != 0" or ">= 33"')
     if equals == "!=":
         return SizeRule(not_multiple_of=number if number == BLOCKSIZE else int(number))
+    if sign == ">":
+        return SizeRule(beyond_block=True)
     if sign == "%":
         return SizeRule(multiple_of=int(number))
     return SizeRule(least=int(number) if sign in {">=", "=="} else 1, most=int(number) if sign in {"<=", "=="} else None)
@@ -147,6 +157,7 @@ def _together(rules: list[SizeRule]) -> SizeRule:
         least=max(rule.least for rule in rules),
         most=min(mosts, default=None),
         multiple_of=max(rule.multiple_of for rule in rules),
+        beyond_block=any(rule.beyond_block for rule in rules),
         not_multiple_of=next((rule.not_multiple_of for rule in rules if rule.not_multiple_of is not None), None),
         passing=frozenset().union(*(rule.passing for rule in rules)),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fuzz.engine.verdict import FailureKey
 from fuzz.triage.bug import Bug, Row, Suspect
-from fuzz.triage.condition import all_taken_back
+from fuzz.triage.condition import Condition, all_taken_back
 from fuzz.triage.known import KnownIssue
 from strategies.case import Case
 
@@ -29,15 +29,19 @@ class Suspects:
 
     def acting(self, key: FailureKey, case: Case) -> list[Suspect]:
         """Those that may be why `case` fails: one with a trigger that is neutral there cannot be."""
-        return [suspect for suspect in self.concerning(key) if suspect.condition.holds(case)]
+        return [suspect for suspect in self.concerning(key) if _acts(suspect, case)]
 
     def may_act(self, key: FailureKey, case: Case) -> bool:
         """Whether a failure of `case` may be one that is known."""
-        return any(suspect.condition.holds(case) for suspect in self.concerning(key))
+        return any(_acts(suspect, case) for suspect in self.concerning(key))
 
     def taken_back(self, key: FailureKey, case: Case) -> Case | None:
         """`case` with all that is known and concerns `key` taken back; None if that cannot be."""
-        return all_taken_back([suspect.condition for suspect in self.concerning(key)], case)
+        return all_taken_back([region for suspect in self.concerning(key) for region in suspect.regions], case)
+
+    def resembling(self, key: FailureKey, condition: Condition) -> list[Suspect]:
+        """Those that fail in this way and ask for much the same."""
+        return [suspect for suspect in self.concerning(key) if any(region.resembles(condition) for region in suspect.regions)]
 
     def bug_of(self, signature: str) -> Bug | None:
         """The defect of this run with a signature."""
@@ -49,3 +53,7 @@ class Suspects:
 
     def _rows_naming(self, bug: Bug) -> Iterator[Row]:
         return (row for row in self.rows if row.issue.names(bug.key, bug.minimal, bug.triggers))
+
+
+def _acts(suspect: Suspect, case: Case) -> bool:
+    return any(region.holds(case) for region in suspect.regions)

@@ -67,8 +67,8 @@ def test_what_was_poisoned_is_right_in_the_next_case(cuda: Executor) -> None:
     assert cuda.run(CASE, PATHS).failures == ()
 
 
-class HastyMatmul:
-    """`matmul_4bit` as if the library had a stream of its own and did not wait for the caller's: it reads what is there now."""
+class Hasty:
+    """`dequantize_linear` as a library would do it that has a stream of its own and does not wait for its caller's."""
 
     def __init__(self) -> None:
         self.stream: torch.cuda.Stream | None = None
@@ -78,40 +78,38 @@ class HastyMatmul:
 
         from fuzz.engine import calls  # noqa: PLC0415
 
-        # Made in the first call, as a library would do it. Streams of torch do not wait for the default stream.
+        # A stream of torch does not wait for the default one, and is made once.
         self.stream = self.stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
         with torch.cuda.stream(self.stream):
             result = calls.dequantize_linear(prepared)
-        self.stream.synchronize()  # the result is finished; only the inputs may not have been
+        self.stream.synchronize()  # so that only the inputs can be unfinished, not the result
         return result
 
 
 def serve_hasty(pipe: Connection, device: str, log: str, watchdog: float) -> None:
-    """A child in which `matmul_4bit` is hasty."""
+    """A child in which `dequantize_linear` is hasty."""
     from fuzz.engine import paths  # noqa: PLC0415 - imports torch
 
-    hasty = HastyMatmul()
-    changed = tuple(dataclasses.replace(path, run=hasty) if path.name == "matmul_4bit" else path for path in paths.PATHS)
-    paths.PATHS = changed  # type: ignore[misc] # this process is a child of its own
+    hasty = Hasty()
+    changed = tuple(dataclasses.replace(path, run=hasty) if path.name == "dequantize_linear" else path for path in paths.PATHS)
+    paths.PATHS = changed  # type: ignore[misc] # in this child only
     worker.serve(pipe, device, log, watchdog)
 
 
 @pytest.fixture
 def hasty(cuda: Executor) -> Iterator[Executor]:
-    """An executor whose children have a hasty `matmul_4bit`; skipped where there is no GPU."""
+    """An executor whose children are hasty; skipped where there is no GPU."""
     assert cuda.ready is not None
     with Executor("cuda", spares=0, serve=serve_hasty) as executor:
         yield executor
 
 
-ROWS = dataclasses.replace(CASE, activation=dataclasses.replace(CASE.activation, leading=(4,), dtype=FloatDType.FLOAT32))
-"""In float32 no kernel's own order of sums is asked for: the hasty product is right by the first standard or not at all."""
-
-
 def test_a_call_that_does_not_wait_for_its_inputs_fails_when_they_are_late_and_only_then(hasty: Executor) -> None:
-    assert hasty.run(ROWS, ["matmul_4bit"]).failures == ()
+    # One term a sum: whichever kernel multiplies on the other stream, its bits are those of the reference.
+    case = dataclasses.replace(CASE, activation=Activation(leading=(4,), fill=Fill.ONE_HOT), bias=False)
+    assert hasty.run(case, ["dequantize_linear"]).failures == ()
     for _ in range(3):
-        (failure,) = hasty.run(ROWS, ["matmul_4bit"], provocation=Provocation.PENDING_PRODUCER).failures
-        assert (failure.path, failure.symptom) == ("matmul_4bit", Symptom.WRONG_VALUE)
+        (failure,) = hasty.run(case, ["dequantize_linear"], provocation=Provocation.PENDING_PRODUCER).failures
+        assert (failure.path, failure.symptom) == ("dequantize_linear", Symptom.WRONG_VALUE)
         assert "nan" in failure.got
-    assert hasty.run(ROWS, ["matmul_4bit"]).failures == (), "what was poisoned is right again"
+        assert hasty.run(case, ["dequantize_linear"]).failures == (), "what was poisoned is right again"

@@ -20,12 +20,12 @@ from tests.reports.markdown import cells
 
 
 def field(name: str, fails: tuple[Any, ...], passes: tuple[Any, ...] = (), **changes: Any) -> FieldExtent:
-    return FieldExtent(**{"name": name, "trigger": True, "fails": fails, "passes": passes} | changes)
+    return dataclasses.replace(FieldExtent(name=name, trigger=True, fails=fails, passes=passes), **changes)
 
 
 def affecting(*items: FieldExtent, triggers: dict[str, Any] | None = None, **changes: Any) -> Finding:
     triggers = {item.name: item.fails[0] for item in items if item.trigger} if triggers is None else triggers
-    return finding(triggers=triggers, extent=Extent(fields=items, **{"complete": True} | changes))
+    return finding(triggers=triggers, extent=dataclasses.replace(Extent(fields=items, complete=True), **changes))
 
 
 def test_the_sentence_says_it_all() -> None:

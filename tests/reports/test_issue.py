@@ -110,7 +110,8 @@ def test_the_title_says_what_triggers_the_failure() -> None:
 def test_the_title_reads_like_a_sentence() -> None:
     triggers = {"activation.dtype": "bfloat16", "weight.out_features": "odd", "weight.fill": "normal"}
     assert title(finding(triggers=triggers)) == (
-        "functional.matmul_4bit: wrong value for odd out_features when activation dtype is bfloat16 and weight values are not all ones (normal)"
+        "functional.matmul_4bit: wrong value for odd out_features "
+        "when activation dtype is bfloat16 and weight values are not all ones (normal)"
     )
     sizes = {"weight.out_features": "odd+large", "activation.rows": "large"}
     assert title(finding(triggers=sizes)) == "functional.matmul_4bit: wrong value for odd and large out_features and many rows"

@@ -10,7 +10,7 @@ import pytest
 from reports.finding import Finding, read_json
 from reports.issue import write_issue
 from reports.run import ReportsError, RunDirectory, RunRecord
-from tests.reports.helpers import SYSTEM, finding
+from tests.reports.helpers import SYSTEM, finding, rich_finding
 
 
 def test_prepare_makes_the_directory_and_leaves_nothing_in_it(tmp_path: Path) -> None:
@@ -57,17 +57,23 @@ def test_observations_are_lines_in_their_order(tmp_path: Path) -> None:
 
 
 def test_the_record_of_a_run(tmp_path: Path) -> None:
-    record = RunRecord(system=SYSTEM, note="", seed=5, budget=60.0, cases=12, findings=[{"slug": "a"}])
+    known = {"title": "t", "link": "unreported", "reason": "r", "cases": 0, "state": "not met"}
+    record = RunRecord(
+        system=SYSTEM, note="", seed=5, budget=60.0, cases=12, findings=[{"slug": "a"}], known=[known], warnings=["Mind the gap."]
+    )
     RunDirectory(tmp_path).write_run(record)
     data = read_json(tmp_path / "run.json")
-    assert data["format_version"] == 1
+    assert data["format_version"] == 2
     assert (data["seed"], data["budget"], data["cases"], data["stop_reason"]) == (5, 60.0, 12, "running")
     assert data["system"] == SYSTEM
     assert data["findings"] == [{"slug": "a"}]
+    assert data["known"] == [known]
+    assert data["unconfirmed"] == []
+    assert data["warnings"] == ["Mind the gap."]
 
 
 def test_a_finding_gets_a_folder_with_everything_that_is_needed_to_report_it(tmp_path: Path) -> None:
-    directory, found = RunDirectory(tmp_path), finding()
+    directory, found = RunDirectory(tmp_path), rich_finding()
     directory.write_finding(found, "print(1)\n")
     folder = tmp_path / "findings" / found.slug
     assert directory.folder(found) == folder

@@ -12,7 +12,7 @@ from hypothesis import find, settings
 
 from strategies import fields
 from strategies.activations import MAX_DRAWN_ROWS
-from strategies.case import Activation, Case, Layout, Relation, Weight
+from strategies.case import Activation, Case, FloatDType, Layout, Relation, Weight
 from strategies.cases import MAX_DRAWN_SEED, cases
 from strategies.shapes import MAX_DRAWN_ELEMENTS
 from tests.strategies.helpers import draw
@@ -54,6 +54,10 @@ def test_nothing_but_the_choices_is_drawn(drawn: list[Case]) -> None:
         pytest.param(0.02, 0.60, lambda case: case.activation.rank == 1, id="rank 1"),
         pytest.param(0.05, 0.60, lambda case: case.activation.rank == 3, id="rank 3"),
         pytest.param(0.30, 0.95, lambda case: case.activation_dtype is case.weight.dtype, id="one dtype"),
+        pytest.param(0.20, 0.80, lambda case: case.activation.dtype is None, id="an activation that follows its weight"),
+        pytest.param(0.05, 0.60, lambda case: case.activation.dtype is case.weight.dtype, id="one that names the weight's dtype"),
+        pytest.param(0.10, 0.70, lambda case: case.activation.rows > 1 and case.activation.rank == 2, id="a batch of rank 2"),
+        pytest.param(0.02, 0.50, lambda case: case.activation.rows > 1 and case.activation.rank == 3, id="a batch of rank 3"),
         pytest.param(0.02, 0.50, lambda case: case.weight.in_features > 1024, id="more than one round of a warp"),
         pytest.param(0.10, 0.97, lambda case: case.weight.elements > case.quantization.blocksize, id="several blocks"),
         pytest.param(0.10, 0.99, lambda case: case.seed > 2, id="seeds"),
@@ -91,6 +95,17 @@ def test_a_draw_shrinks_to_what_the_condition_needs() -> None:
     minimal = find(cases(), lambda case: case.bias and case.weight.layout is Layout.IN_OUT, settings=ENOUGH)
     assert fields.triggers(minimal) == {"bias": True, "weight.layout": "in_out"}
     assert minimal.activation == Activation()
+
+
+def test_a_draw_shrinks_to_the_fewest_rows_and_dimensions() -> None:
+    minimal = find(cases(), lambda case: case.activation.rows > 1, settings=ENOUGH)
+    assert minimal.activation == Activation(leading=(2,))
+    assert fields.triggers(minimal) == {}
+
+
+def test_a_draw_shrinks_to_a_case_that_is_written_in_the_one_way() -> None:
+    minimal = find(cases(), lambda case: case.activation_dtype is not FloatDType.FLOAT32, settings=ENOUGH)
+    assert fields.canonical(minimal) == minimal
 
 
 def test_drawing_needs_neither_torch_nor_bitsandbytes() -> None:

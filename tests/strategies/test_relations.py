@@ -102,6 +102,14 @@ def test_a_relation_is_a_trigger_and_can_be_replaced(relation: Relation) -> None
     case = fields.replace(Case(), "execution.relation", relation)
     assert fields.triggers(case) == {"execution.relation": relation.value}
     assert fields.replace(case, "execution.relation", Relation.NONE) == Case()
+    assert fields.parse_value("execution.relation", relation.value) is relation
+
+
+@given(related_cases())
+def test_a_relation_that_is_taken_away_leaves_everything_else(case: Case) -> None:
+    plain = fields.replace(case, "execution.relation", Relation.NONE)
+    assert dataclasses.replace(plain, execution=case.execution) == case
+    assert fields.triggers(plain) == {name: value for name, value in fields.triggers(case).items() if name != "execution.relation"}
 
 
 @pytest.mark.parametrize("fill", [Fill.HUGE, Fill.TINY])

@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from fuzz.campaign.explore import explore
 from fuzz.campaign import explore as module
+from fuzz.campaign.explore import explore
 from strategies.case import Case
 from strategies.cases import cases
 

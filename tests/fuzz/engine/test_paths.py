@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fuzz.triage import verify
 from fuzz.engine.library import Library
 from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE
 from fuzz.oracle.arms import Arm
+from fuzz.triage import verify
 from fuzz.triage.verify import OTHER_PATHS
 from reports.script_calls import CALLS
 from strategies.case import Activation, Case, Execution, FloatDType, Layout, PackedView, Weight
