@@ -21,6 +21,8 @@ __all__ = ["FORMAT_VERSION", "Finding", "RecordError", "ScriptRun", "read_json",
 FORMAT_VERSION: Final = 2
 RULINGS: Final = ("valid", "invalid", "unspecified")
 _SLUG_LENGTH: Final = 70
+_VARIABLE: Final = frozenset({"arithmetic drift", "other bits"})
+"""How far off numbers are depends on the numbers, so these do not tell defects apart."""
 _VARIABLE_ENDINGS: Final = frozenset({"process died"})
 """Symptoms whose `how` depends on what lies in memory: the same stray access may be one signal or another."""
 
@@ -181,7 +183,7 @@ def signature(surface: str, path: str, symptom: str, how: str, triggers: dict[st
     Of a fill it only says that a dull one does not do: which one is the dullest that does depends on the sizes.
     """
     fields = ", ".join(_trigger(name, value) for name, value in sorted(triggers.items())) or "none"
-    told_apart = f" ({how})" if how and symptom not in _VARIABLE_ENDINGS else ""
+    told_apart = f" ({how})" if how and symptom not in _VARIABLE_ENDINGS and how not in _VARIABLE else ""
     return f"{surface} | {path} | {symptom}{told_apart} | triggers: {fields}"
 
 

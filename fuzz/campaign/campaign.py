@@ -23,7 +23,7 @@ from hypothesis.strategies import SearchStrategy
 from fuzz.campaign.budget import Budget
 from fuzz.campaign.explore import explore
 from fuzz.engine.executor import Executor
-from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
+from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Bug, Failure, Suspect
 from fuzz.triage.condition import Condition, all_taken_back
 from fuzz.triage.examine import other_view
@@ -56,8 +56,6 @@ MOST_WAITING: Final = 8
 
 DEEPEST: Final = 3
 """How often a failure that appears only when what is known is taken back is followed, each time one Case further."""
-
-ENDING: Final = frozenset({Symptom.PROCESS_DIED, Symptom.HANG, Symptom.CONTEXT_LOST})
 
 
 class Listener(Protocol):
@@ -220,15 +218,15 @@ class Campaign:
         self, failure: Failure, harmless: Case, suspects: list[Suspect], depth: int, *, again: bool = False
     ) -> Callable[[CaseResult], None]:
         def explain(result: CaseResult) -> None:
-            tells = result.tells(failure.key)
-            if tells is None and not again:  # the path takes this layout only in the other view
+            fails = result.failure(failure.key) is not None
+            if not result.ran(failure.key) and not again:  # the path takes this layout only in the other view
                 view = other_view(harmless)
                 explainer = self._explainer(failure, view, suspects, depth, again=True)
                 self._retries.append((view, explainer, failure.key))
                 return
-            if tells is None:
+            if not result.ran(failure.key):
                 self._wait(failure)
-            elif not tells:
+            elif not fails:
                 self._blame(failure, suspects)
             if depth < DEEPEST:
                 # What fails there is another defect, even if it fails in another way: the first one had hidden it.
@@ -289,13 +287,12 @@ class Campaign:
             self._blame(failure, suspects)
             return None
         result = self._executor.run(harmless, selection(failure.key))
-        if result.tells(failure.key) is None:
+        if not result.ran(failure.key):
             harmless = other_view(harmless)
             result = self._executor.run(harmless, selection(failure.key))
-        tells = result.tells(failure.key)
-        if tells is None:
+        if not result.ran(failure.key):
             return failure
-        if tells:
+        if result.failure(failure.key) is not None:
             return dataclasses.replace(failure, case=harmless, first=failure.drawn)
         self._blame(failure, suspects)
         self._doubt(harmless, result, DEEPEST, failure.drawn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fuzz.oracle.model import ErrorModel
 
@@ -24,6 +24,10 @@ class Symptom(enum.Enum):
     RANGE_DIVERGENCE = "range divergence"  # a 16-bit intermediate left its range; the result would not have
     OUT_OF_BOUNDS = "written out of bounds"
     BROKEN_RELATION = "broken relation"  # two results that must be equal, bit for bit, are not
+
+
+ENDING: Final = frozenset({Symptom.PROCESS_DIED, Symptom.HANG, Symptom.CONTEXT_LOST})
+"""Symptoms after which the child is gone."""
 
 
 class Grade(enum.Enum):
@@ -109,9 +113,13 @@ class FailureKey:
         """
         if verdict.symptom is None:
             raise ValueError(f"{verdict.path} did not fail")
-        # The same stray access may end in one signal or another.
-        how = "" if verdict.symptom is Symptom.PROCESS_DIED else verdict.how
-        return cls(verdict.surface, verdict.path, verdict.symptom, how)
+        return cls(verdict.surface, verdict.path, verdict.symptom, told_apart_by(verdict.symptom.value, verdict.how))
+
+
+def told_apart_by(symptom: str, how: str) -> str:
+    """What of `how` tells defects apart: not the signal that a stray access happens to end in, nor how far off numbers are."""
+    varies = symptom == Symptom.PROCESS_DIED.value or how in {grade.value for grade in Grade}
+    return "" if varies else how
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +137,13 @@ class CaseResult:
         """The failing verdict with this key, if there is one."""
         return next((verdict for verdict in self.failures if FailureKey.of(verdict) == key), None)
 
+    def ran(self, key: FailureKey) -> bool:
+        """Whether the key's path has a verdict."""
+        return any(verdict.path == key.path for verdict in self.verdicts)
+
     def tells(self, key: FailureKey) -> bool | None:
-        """Whether the failure `key` is there; None if its path did not run, which says nothing."""
+        """Whether the failure `key` is there; None if its path did not run or failed otherwise, which says nothing."""
         if self.failure(key) is not None:
             return True
-        return False if any(verdict.path == key.path for verdict in self.verdicts) else None
+        right = any(verdict.path == key.path and verdict.symptom is None for verdict in self.verdicts)
+        return False if right else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fuzz.engine.verdict import FailureKey, PathVerdict
+from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
 from fuzz.triage.condition import Condition
 from fuzz.triage.known import KnownIssue
 from reports.finding import signature
@@ -69,6 +69,11 @@ class Bug:
         """What makes two bugs the same one."""
         return signature(self.key.surface, self.key.path, self.key.symptom.value, self.key.how, self.triggers)
 
+    @property
+    def kinds(self) -> list[tuple[Symptom, str]]:
+        """How it fails."""
+        return [(self.key.symptom, self.key.how)]
+
     def concerns(self, key: FailureKey) -> bool:
         """Whether a failure of this kind may be this defect's."""
         return key.path in self.paths and (key.symptom, key.how) == (self.key.symptom, self.key.how)
@@ -104,6 +109,11 @@ class Row:
 
     def __post_init__(self) -> None:
         self.regions = [self.issue.condition]
+
+    @property
+    def kinds(self) -> list[tuple[Symptom, str]]:
+        """How it fails."""
+        return [(symptom, self.issue.how or "") for symptom in self.issue.symptoms]
 
     def concerns(self, key: FailureKey) -> bool:
         """Whether a failure of this kind may be this row's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,10 +16,30 @@ from strategies.case import MAX_SEED, Case, CaseError, Fill, PackedView
 Fails = Callable[[Case], bool | None]
 """Tells whether a Case fails; None where that says nothing: another defect may act there, or the path cannot run."""
 
-PROBES: Final = (1, 2, 3, 16, 32, 64, 65, 128, 1024, 4096)
+
+class Effort(enum.Enum):
+    """How many Cases an examination may cost."""
+
+    FULL = "full"
+    LITTLE = "little"
+    LEAST = "least"
+
+
+PROBES: Final = {
+    Effort.FULL: (1, 2, 3, 16, 32, 64, 65, 128, 1024, 4096),
+    Effort.LITTLE: (1, 2, 3, 64, 65),
+    Effort.LEAST: (1, 64),
+}
 """Sizes that are tried in place of the minimal one: both sides of one, of a warp, of a block, and large ones."""
 
-PROBED_ROWS: Final = (1, 2, 3, 4, 5, 8, 16, 17, 32, 64)
+PROBED_ROWS: Final = {Effort.FULL: (1, 2, 3, 4, 5, 8, 16, 17, 32, 64), Effort.LITTLE: (1, 2, 4, 64), Effort.LEAST: (1, 64)}
+
+BESIDE: Final[dict[Effort, Callable[[int], tuple[int, ...]]]] = {
+    Effort.FULL: lambda size: (size - 1, size + 1, size + 2, 2 * size, 2 * size + 1, 3 * size),
+    Effort.LITTLE: lambda size: (size - 1, size + 1, size + 2, 2 * size),
+    Effort.LEAST: lambda size: (size - 1, size + 1),
+}
+"""Sizes beside the minimal one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +55,18 @@ class Examined:
     condition: Condition
 
 
-def examine(case: Case, fails: Fails) -> Examined:
+def examine(case: Case, fails: Fails, effort: Effort = Effort.FULL) -> Examined:
     """The triggers of a minimal Case.
 
     Args:
         case: minimal: no choice can be duller and no size smaller by one.
-        fails: is asked about ten sizes a dimension, and about the other values of each field that is not neutral.
+        fails: is asked about some sizes of each dimension, and about the other values of each field that is not neutral.
+        effort: how many sizes.
     """
     triggers = {name: value for name, value in fields.triggers(case).items() if _needed(case, name, fails)}
     choices = {name: frozenset(_failing_values(case, name, fails)) for name in triggers}
-    sizes = {name: rule for name in fields.SIZES if (rule := size_rule(case, name, fails)) is not None}
+    revealing = _revealing(case, fails)
+    sizes = {name: rule for name in fields.SIZES if (rule := size_rule(revealing, name, fails, effort)) is not None}
     return Examined(triggers | {name: rule.words for name, rule in sizes.items()}, Condition(choices, MappingProxyType(sizes)))
 
 
@@ -79,10 +102,24 @@ def _failing_values(case: Case, name: str, fails: Fails) -> Iterator[Any]:
             yield other
 
 
-def size_rule(case: Case, name: str, fails: Fails) -> SizeRule | None:
+def _revealing(case: Case, fails: Fails) -> Case:
+    """The Case with the fillings in which no two numbers are alike, where it fails with them.
+
+    A dull filling shows a failure at sizes that depend on where its numbers lie.
+    """
+    for names in (fields.FILLS, *((name,) for name in fields.FILLS)):
+        changed = case
+        for name in names:
+            changed = fields.replace(changed, name, Fill.NORMAL)
+        if changed == case or fails(changed):
+            return changed
+    return case
+
+
+def size_rule(case: Case, name: str, fails: Fails, effort: Effort = Effort.FULL) -> SizeRule | None:
     """Which values of a size fail, everything else as in `case`; None if all do."""
     size: int = fields.get(case, name)
-    probes = (*(PROBED_ROWS if name == fields.ROWS else PROBES), size - 1, size + 1, size + 2, 2 * size, 2 * size + 1, 3 * size)
+    probes = (*(PROBED_ROWS if name == fields.ROWS else PROBES)[effort], *BESIDE[effort](size))
     outcomes = {size: True}
     for probe in probes:
         if probe >= 1 and probe not in outcomes and (outcome := _outcome(case, name, probe, fails)) is not None:

@@ -9,16 +9,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Failure, Suspect
 from fuzz.triage.condition import Condition, all_taken_back
-from fuzz.triage.examine import Examined, examine
+from fuzz.triage.examine import Effort, Examined, examine
 from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
-from fuzz.triage.suspects import Suspects
+from fuzz.triage.suspects import Suspects, acts
 from fuzz.triage.verify import OTHER_PATHS, QUANTIZE
 from strategies import fields
 from strategies.case import Case
+
+EFFORTS: Final = {
+    Symptom.HANG: Effort.LEAST,
+    Symptom.PROCESS_DIED: Effort.LITTLE,
+    Symptom.CONTEXT_LOST: Effort.LITTLE,
+}
+"""Failures that cost a child each, or the watchdog's time, are looked at with fewer Cases."""
 
 Trial = Callable[[Case, FailureKey], CaseResult]
 """Runs a Case on the key's path. May raise `OutOfTime`."""
@@ -53,12 +61,14 @@ class Investigator:
 
     def __init__(self, trial: Trial, suspects: Suspects) -> None:
         self._trial, self._suspects = trial, suspects
+        self._seen: dict[tuple[Case, str], CaseResult] = {}
 
     def investigate(self, failure: Failure) -> Investigation | Suspect:
         """The defect behind `failure`, whose Case nothing that is known of its path explains.
 
         It may turn out to be one that is known of another path; then that one is returned.
         """
+        self._seen.clear()
         key, reduction = failure.key, self._reduce(failure.case, failure.key)
         kin: dict[str, FailureKey] = {key.path: key}
         verdict = failure.verdict
@@ -72,8 +82,8 @@ class Investigator:
                 again = self._reduce(reduction.case, first)
                 key, reduction = first, Reduction(again.case, reduction.trials + again.trials, again.finished)
                 kin = {failure.key.path: failure.key} | self._kin(reduction.case, key)
-            verdict = self._trial(reduction.case, key).failure(key) or verdict
-            examined = examine(reduction.case, lambda case: self._fails(case, key))
+            verdict = self._run(reduction.case, key).failure(key) or verdict
+            examined = examine(reduction.case, lambda case: self._fails(case, key), EFFORTS.get(key.symptom, Effort.FULL))
         except OutOfTime:
             finished = False
             examined = _as_far_as_seen(reduction.case)
@@ -89,17 +99,19 @@ class Investigator:
         resembling = self._suspects.resembling(found.key, found.examined.condition)
         if not resembling:
             return None
-        try:
-            end = reduce_case(found.reduction.case, lambda case: bool(self._trial(case, found.key).tells(found.key))).case
-        except OutOfTime:
-            return None
-        return next((suspect for suspect in resembling if any(region.holds(end) for region in suspect.regions)), None)
+        others = [suspect for suspect in self._suspects.concerning(found.key) if suspect not in resembling]
+
+        def fails(case: Case) -> bool:
+            return not any(acts(other, case) for other in others) and bool(self._run(case, found.key).tells(found.key))
+
+        end = reduce_case(found.reduction.case, fails).case
+        return next((suspect for suspect in resembling if acts(suspect, end)), None)
 
     def _same(self, case: Case, key: FailureKey, first: FailureKey) -> Suspect | None:
         """What is known of the path `first` and explains the failure on `key`'s path too."""
         for suspect in self._suspects.acting(first, case):
             harmless = all_taken_back(suspect.regions, case)
-            if harmless is not None and not self._trial(harmless, first).tells(first) and not self._trial(harmless, key).tells(key):
+            if harmless is not None and not self._run(harmless, first).tells(first) and not self._run(harmless, key).tells(key):
                 return suspect
         return None
 
@@ -108,9 +120,15 @@ class Investigator:
 
     def _fails(self, case: Case, key: FailureKey) -> bool | None:
         """Whether a Case shows the failure; None if nothing can be told: what is known may act, or the path cannot run."""
-        if self._suspects.may_act(key, case):
+        if self._suspects.may_act(key, case) or self._suspects.may_end(key, case):
             return None
-        return self._trial(case, key).tells(key)
+        return self._run(case, key).tells(key)
+
+    def _run(self, case: Case, key: FailureKey) -> CaseResult:
+        """What a trial says; each is made once in an investigation."""
+        if (case, key.path) not in self._seen:
+            self._seen[case, key.path] = self._trial(case, key)
+        return self._seen[case, key.path]
 
     def _kin(self, case: Case, key: FailureKey) -> dict[str, FailureKey]:
         """The other paths that fail alike, by name, each with its own key."""
@@ -119,7 +137,7 @@ class Investigator:
         kin = {key.path: key}
         for path, surface in OTHER_PATHS.items():
             other = dataclasses.replace(key, path=path, surface=surface)
-            if path != key.path and self._trial(case, other).tells(other):
+            if path != key.path and self._run(case, other).tells(other):
                 kin[path] = other
         return kin
 

@@ -81,22 +81,28 @@ class _Reducer:
         if fields.triggers(self.best):
             # A dull fill hides many failures and would hold on to a layout or a dtype that it happens to need.
             any(self._try_fields(fills) for fills in REVEALING)
+        finished = self._reduce_under_fills(trade=True)
+        for name in fields.FILLS:
+            self._first_of(name, _duller(name, fields.get(self.best, name)))
+        # A dull fill may show the failure at fewer sizes, but what is traded under it depends on where its numbers lie.
+        return self._reduce_under_fills(trade=False) and finished
+
+    def _reduce_under_fills(self, *, trade: bool) -> bool:
+        """Reduce everything but the fills, if `trade` first; then the fills are no longer revealing."""
         for _ in range(MAX_ROUNDS):
             before = self.best
             self._turn_around()
             self._scale_blocks()
             for name in fields.CHOICES:
-                if name in fields.FILLS:
+                if trade and name in fields.FILLS:
                     continue
                 self._first_of(name, _duller(name, fields.get(self.best, name)))
             self._first_of("activation.leading", _simpler_leading(self.best.activation.leading))
             for name in fields.DIMENSIONS:
                 self._shrink_dimension(name)
             self._shrink_rows()
-            for name in fields.FILLS:
-                self._first_of(name, _duller(name, fields.get(self.best, name)))
             self._shrink_seed()
-            if self.best == before and not self._trade():
+            if self.best == before and not (trade and self._trade()):
                 return True
         return False
 

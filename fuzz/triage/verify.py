@@ -23,6 +23,7 @@ OUTPUT_LENGTH: Final = 4000
 
 QUANTIZE: Final = "quantize_4bit"
 """The path that every other begins with; it needs no selecting."""
+QUANTIZE_SURFACE: Final = "functional.quantize_4bit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from reports.merge import Merged, merge, united
 from reports.run import ReportsError, RunDirectory
 from reports.stored import Observation, StoredFinding, StoredRun, _observation, read_run
 from reports.unconfirmed import CUT_SHORT, MISSING, kind
-from strategies.case import Activation, Case, Weight
+from strategies.case import Activation, Case, PackedView, Weight
 from tests.reports.helpers import SYSTEM, finding
 from tests.reports.stored_runs import SCRIPT, contents, observation, of, record, sized, unverified, write_run
 
@@ -165,7 +165,7 @@ def test_what_a_killed_run_saw_is_not_lost(tmp_path: Path, run: Any) -> None:
     confirmed = sized(2)
     seen = [
         of(confirmed),
-        observation("gemv_4bit", "hang", case=Case(bias=True, weight=Weight(out_features=9))),
+        observation("gemv_4bit", "hang", case=Case(packed=PackedView.TRANSPOSED, weight=Weight(out_features=9))),
         observation("gemv_4bit", "hang", case=Case(bias=True)),
         observation("gemv_4bit", "unexpected exception", "ValueError"),
         observation("gemv_4bit", "unexpected exception", "KeyError"),
@@ -188,6 +188,15 @@ def test_what_a_killed_run_saw_is_not_lost(tmp_path: Path, run: Any) -> None:
     ]
     assert (tmp_path / "m" / "findings" / under_way.slug / "repro.py").read_text(encoding="utf-8") == "print('under way')\n"
     assert len((tmp_path / "m" / "observations.jsonl").read_text(encoding="utf-8").splitlines()) == len(seen)
+
+
+def test_a_script_without_a_finding_gives_way_to_the_finding(tmp_path: Path) -> None:
+    killed = tmp_path / "a"
+    RunDirectory(killed).write_script(sized(2), "print('under way')\n")
+    for order in ((killed, tmp_path / "b"), (tmp_path / "b", killed)):
+        write_run(tmp_path / "b", [sized(2)], run=record())
+        quietly(tmp_path / "m", *order)
+        assert (tmp_path / "m" / "findings" / sized(2).slug / "repro.py").read_text(encoding="utf-8") == SCRIPT
 
 
 def test_what_one_run_left_open_may_be_settled_by_another(tmp_path: Path) -> None:
@@ -231,7 +240,7 @@ def test_merging_one_directory_again_changes_nothing(tmp_path: Path) -> None:
     before = contents(tmp_path / "m")
     assert merged(tmp_path / "m", root) == first
     assert merged(tmp_path / "m", tmp_path / "m") == first
-    assert merged(tmp_path / "n", tmp_path / "m", tmp_path / "m" / ".") == first
+    assert merged(tmp_path / "n", tmp_path / "m", tmp_path / "m" / "findings" / "..") == first
     assert contents(tmp_path / "m") == contents(tmp_path / "n") == before
     assert merged(root, root).record == first.record
     assert contents(root) == before
