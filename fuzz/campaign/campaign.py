@@ -300,13 +300,16 @@ class Campaign:
 
     def _investigate(self, failure: Failure) -> None:
         found = self._investigation(failure)
+        if isinstance(found, Failure):  # time was up; what was reduced so far is kept for the next time
+            self._waiting.append(found)
+            return
         if not isinstance(found, Investigation):
             found.link(failure.key)
             found.count(failure)
             return
         condition = found.examined.condition
         bug = Bug(found.key, found.reduction.case, found.examined.triggers, [condition], set(found.paths))
-        if (same := self.suspects.bug_of(bug.signature) or self._investigator.region_of(found)) is not None:
+        if (same := self.suspects.bug_of(bug.signature) or self._region_of(found)) is not None:
             self._found_again(same, failure, condition)
             return
         bug.count(failure)
@@ -317,6 +320,13 @@ class Campaign:
         self.progress.candidates += 1
         self._listener.reduced(Candidate(bug, failure, found.verdict, found.reduction))
 
+    def _region_of(self, found: Investigation) -> Suspect | None:
+        self._deadline += REDUCE_LEAST
+        try:
+            return self._investigator.region_of(found)
+        except OutOfTime:
+            return None
+
     def _found_again(self, suspect: Suspect, failure: Failure, condition: Condition) -> None:
         """A reduction that ended at what is known already: more of these are put off, twice as long each time."""
         suspect.link(failure.key)
@@ -324,7 +334,7 @@ class Campaign:
         suspect.regions.append(condition)
         self._skipped[failure.key] = 2 ** len(suspect.regions)
 
-    def _investigation(self, failure: Failure) -> Investigation | Suspect:
+    def _investigation(self, failure: Failure) -> Investigation | Suspect | Failure:
         spare = self._budget.left - self._listener.seconds_to_finish(failure.key)
         self._deadline = time.monotonic() + min(REDUCE_LIMIT, max(spare * REDUCE_SHARE, REDUCE_LEAST))
         watchdog = self._executor.watchdog

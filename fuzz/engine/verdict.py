@@ -122,6 +122,15 @@ def told_apart_by(symptom: str, how: str) -> str:
     return "" if varies else how
 
 
+class Outcome(enum.Enum):
+    """What a Case says about a failure that is looked for."""
+
+    FAILS = "fails"
+    PASSES = "passes"
+    MASKED = "masked"  # the path fails in another way, or may, so that nothing can be said
+    NOT_RUN = "not run"  # the path does not take this Case, or what comes before it failed
+
+
 @dataclass(frozen=True, slots=True)
 class CaseResult:
     """The verdicts of all paths that ran a Case, in order."""
@@ -141,9 +150,11 @@ class CaseResult:
         """Whether the key's path has a verdict."""
         return any(verdict.path == key.path for verdict in self.verdicts)
 
-    def tells(self, key: FailureKey) -> bool | None:
-        """Whether the failure `key` is there; None if its path did not run or failed otherwise, which says nothing."""
+    def outcome(self, key: FailureKey) -> Outcome:
+        """What this result says about the failure `key`."""
         if self.failure(key) is not None:
-            return True
-        right = any(verdict.path == key.path and verdict.symptom is None for verdict in self.verdicts)
-        return False if right else None
+            return Outcome.FAILS
+        verdicts = [verdict for verdict in self.verdicts if verdict.path == key.path]
+        if not verdicts:
+            return Outcome.NOT_RUN
+        return Outcome.MASKED if any(verdict.symptom for verdict in verdicts) else Outcome.PASSES

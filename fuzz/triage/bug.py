@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
 from fuzz.triage.condition import Condition
 from fuzz.triage.known import KnownIssue
+from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE
 from reports.finding import signature
 from strategies.case import Case
 
-SPARES = 2
+PASSED_ON: Final = frozenset({Symptom.WRONG_VALUE})
+"""What is wrong with a quantization and does not keep the paths behind it from running."""
+
+SPARES: Final = 2
 """Further Cases of a defect that are kept, should the minimal one not fail again in a fresh process."""
 
 
@@ -69,10 +73,9 @@ class Bug:
         """What makes two bugs the same one."""
         return signature(self.key.surface, self.key.path, self.key.symptom.value, self.key.how, self.triggers)
 
-    @property
-    def kinds(self) -> list[tuple[Symptom, str]]:
-        """How it fails."""
-        return [(self.key.symptom, self.key.how)]
+    def hides(self, key: FailureKey) -> bool:
+        """Whether a Case on which this defect acts may not show another failure: the path fails already, or never runs."""
+        return key.path in self.paths or (QUANTIZE in self.paths and self.key.symptom not in PASSED_ON)
 
     def concerns(self, key: FailureKey) -> bool:
         """Whether a failure of this kind may be this defect's."""
@@ -110,10 +113,11 @@ class Row:
     def __post_init__(self) -> None:
         self.regions = [self.issue.condition]
 
-    @property
-    def kinds(self) -> list[tuple[Symptom, str]]:
-        """How it fails."""
-        return [(symptom, self.issue.how or "") for symptom in self.issue.symptoms]
+    def hides(self, key: FailureKey) -> bool:
+        """Whether a Case on which this defect acts may not show another failure: the path fails already, or never runs."""
+        issue = self.issue
+        on_path = key.surface in issue.surfaces and (not issue.paths or key.path in issue.paths)
+        return on_path or key.path in self.paths or (QUANTIZE_SURFACE in issue.surfaces and bool(issue.symptoms - PASSED_ON))
 
     def concerns(self, key: FailureKey) -> bool:
         """Whether a failure of this kind may be this row's."""

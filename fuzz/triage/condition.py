@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -48,15 +48,23 @@ class Condition:
         Each trigger is necessary, so one would do. Choices are taken back rather than sizes, and either rather than
         fills: what shows a defect is not what causes it, and another one may need the same fill to be seen.
         """
-        turned = self._turned(case)
+        return next(self.ways_back(case), None)
+
+    def ways_back(self, case: Case) -> Iterator[Case]:
+        """All that `taken_back` may be, the best first."""
         for change in (self._choices_neutral, self._sizes_harmless, self._fills_neutral):
-            for changed in change(case):
+            for changed in self._as_stored_too(case, change):
                 if not self.holds(changed):
-                    return changed
-            for changed in () if turned is None else change(turned):
-                if (back := turn(changed)) is not None and not self.holds(back):
-                    return back
-        return None
+                    yield changed
+
+    def _as_stored_too(self, case: Case, change: Callable[[Case], Iterator[Case]]) -> Iterator[Case]:
+        """The changes of a Case, those of the turned one, then both at once: the condition may hold for either."""
+        yield from change(case)
+        turned = self._turned(case)
+        backs = [back for changed in (() if turned is None else change(turned)) if (back := turn(changed)) is not None]
+        yield from backs
+        for back in backs:
+            yield from change(back)
 
     def _turned(self, case: Case) -> Case | None:
         """The [out, in] weight of the same stored shape, if there is one and the condition makes no difference."""
@@ -96,13 +104,18 @@ def turn(case: Case) -> Case | None:
 
 
 def _neutral(case: Case, names: list[str]) -> Iterator[Case]:
+    """The Case with neutral values; several rows need a second dimension, so that a single row comes next."""
+    if not names:
+        return
     for name in names:
-        try:
-            case = fields.replace(case, name, fields.neutral(name))
-        except CaseError:  # rank 1 with several rows
-            continue
-    if names:
-        yield case
+        case = fields.replace(case, name, 2 if _is_rank_of_rows(case, name) else fields.neutral(name))
+    yield case
+    if any(_is_rank_of_rows(case, name) for name in names):
+        yield fields.replace(case, "activation.leading", ())
+
+
+def _is_rank_of_rows(case: Case, name: str) -> bool:
+    return name == "activation.rank" and case.activation.rows > 1
 
 
 def all_taken_back(conditions: Sequence[Condition], case: Case) -> Case | None:
@@ -115,10 +128,11 @@ def all_taken_back(conditions: Sequence[Condition], case: Case) -> Case | None:
         if not acting:
             return case
         for condition in acting:
-            changed = condition.taken_back(case) if condition.holds(case) else case
-            if changed is None:
-                return None
-            case = changed
+            if condition.holds(case):
+                ways = list(condition.ways_back(case))
+                if not ways:
+                    return None
+                case = next((way for way in ways if not any(other.holds(way) for other in conditions)), ways[0])
     return None
 
 
@@ -143,5 +157,7 @@ def parse_triggers(triggers: Mapping[str, Any]) -> Condition:
             choices[name] = frozenset(Fill) - {Fill.ONES}
         else:
             values = value if isinstance(value, list) else [value]
+            if not values:
+                raise CaseError(f"{name} has no value")
             choices[name] = frozenset(fields.parse_value(name, item) for item in values)
     return Condition(MappingProxyType(choices), MappingProxyType(sizes))

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from fuzz.engine.verdict import Outcome
 from fuzz.triage.condition import Condition
 from fuzz.triage.sizes import BLOCKSIZE, SizeRule, learn
 from strategies import fields
 from strategies.case import MAX_SEED, Case, CaseError, Fill, PackedView
 
-Fails = Callable[[Case], bool | None]
-"""Tells whether a Case fails; None where that says nothing: another defect may act there, or the path cannot run."""
+Ask = Callable[[Case], Outcome]
+"""Says what a Case says about the failure."""
+
+
+RANDOM: Final = frozenset({Fill.INTEGERS, Fill.NORMAL, Fill.HEAVY_TAILED, Fill.CANCELLING, Fill.HUGE, Fill.TINY})
+OTHER_FILLINGS: Final = 2
+"""Other numbers that are tried where a value seems to pass."""
+REFILLED: Final = 6
+"""Other numbers by which it is judged whether a failure is a matter of the numbers."""
 
 
 class Effort(enum.Enum):
@@ -55,34 +63,37 @@ class Examined:
     condition: Condition
 
 
-def examine(case: Case, fails: Fails, effort: Effort = Effort.FULL) -> Examined:
+def examine(case: Case, ask: Ask, effort: Effort = Effort.FULL) -> Examined:
     """The triggers of a minimal Case.
 
     Args:
         case: minimal: no choice can be duller and no size smaller by one.
-        fails: is asked about some sizes of each dimension, and about the other values of each field that is not neutral.
+        ask: is asked about some sizes of each dimension, and about the other values of each field that is not neutral.
         effort: how many sizes.
     """
-    triggers = {name: value for name, value in fields.triggers(case).items() if _needed(case, name, fails)}
-    choices = {name: frozenset(_failing_values(case, name, fails)) for name in triggers}
-    revealing = _revealing(case, fails)
-    sizes = {name: rule for name in fields.SIZES if (rule := size_rule(revealing, name, fails, effort)) is not None}
+    triggers = {name: value for name, value in fields.triggers(case).items() if _needed(case, name, ask)}
+    choices = {name: frozenset(_failing_values(case, name, ask)) for name in triggers}
+    revealing = _revealing(case, ask)
+    if by_chance(revealing, ask):  # then sizes only change the numbers, and each fill has its lucky ones
+        widened = {name: values if name not in fields.FILLS else frozenset(fields.CHOICES[name][1:]) for name, values in choices.items()}
+        return Examined(triggers, Condition(widened))
+    sizes = {name: rule for name in fields.SIZES if (rule := size_rule(revealing, name, ask, effort)) is not None}
     return Examined(triggers | {name: rule.words for name, rule in sizes.items()}, Condition(choices, MappingProxyType(sizes)))
 
 
-def _needed(case: Case, name: str, fails: Fails) -> bool:
+def _needed(case: Case, name: str, ask: Ask) -> bool:
     """Whether the failure goes away with the neutral value: where the path cannot run, that is not what it needs.
 
     Some releases take one view of the packed weight with each layout, so the other view is tried then.
     """
     try:
         changed = fields.replace(case, name, fields.neutral(name))
-        outcome = fails(changed)
-        if outcome is None and name != "packed":
-            outcome = fails(other_view(changed))
+        outcome = ask(changed)
+        if outcome is Outcome.NOT_RUN and name != "packed":
+            outcome = ask(other_view(changed))
     except CaseError:
         return True
-    return outcome is False
+    return outcome is not Outcome.NOT_RUN
 
 
 def other_view(case: Case) -> Case:
@@ -91,18 +102,18 @@ def other_view(case: Case) -> Case:
     return fields.replace(case, "packed", other)
 
 
-def _failing_values(case: Case, name: str, fails: Fails) -> Iterator[Any]:
+def _failing_values(case: Case, name: str, ask: Ask) -> Iterator[Any]:
     value = fields.get(case, name)
     yield value
     if name == "execution.relation":  # another relation is another failure
         return
     for other in fields.CHOICES[name][1:]:
         # What cannot be told counts as failing, so that it is neutralised when it is met.
-        if other != value and _outcome(case, name, other, fails) is not False:
+        if other != value and _outcome(case, name, other, ask) is not Outcome.PASSES:
             yield other
 
 
-def _revealing(case: Case, fails: Fails) -> Case:
+def _revealing(case: Case, ask: Ask) -> Case:
     """The Case with the fillings in which no two numbers are alike, where it fails with them.
 
     A dull filling shows a failure at sizes that depend on where its numbers lie.
@@ -111,24 +122,24 @@ def _revealing(case: Case, fails: Fails) -> Case:
         changed = case
         for name in names:
             changed = fields.replace(changed, name, Fill.NORMAL)
-        if changed == case or fails(changed):
+        if changed == case or ask(changed) is Outcome.FAILS:
             return changed
     return case
 
 
-def size_rule(case: Case, name: str, fails: Fails, effort: Effort = Effort.FULL) -> SizeRule | None:
+def size_rule(case: Case, name: str, ask: Ask, effort: Effort = Effort.FULL) -> SizeRule | None:
     """Which values of a size fail, everything else as in `case`; None if all do."""
     size: int = fields.get(case, name)
     probes = (*(PROBED_ROWS if name == fields.ROWS else PROBES)[effort], *BESIDE[effort](size))
     outcomes = {size: True}
     for probe in probes:
-        if probe >= 1 and probe not in outcomes and (outcome := _outcome(case, name, probe, fails)) is not None:
-            outcomes[probe] = outcome
+        if probe >= 1 and probe not in outcomes and (outcome := _outcome(case, name, probe, ask)) in _TOLD:
+            outcomes[probe] = outcome is Outcome.FAILS
     rule = learn(outcomes)
-    return rule if rule is None else _following_blocks(case, name, rule, fails)
+    return rule if rule is None else _following_blocks(case, name, rule, ask)
 
 
-def _following_blocks(case: Case, name: str, rule: SizeRule, fails: Fails) -> SizeRule:
+def _following_blocks(case: Case, name: str, rule: SizeRule, ask: Ask) -> SizeRule:
     """The rule with the blocksize in place of its numbers, where these follow the blocksize."""
     blocksize = case.quantization.blocksize
     if name == fields.ROWS or rule.passing or rule.most is not None or (rule.not_multiple_of is None and rule.least != blocksize + 1):
@@ -141,10 +152,10 @@ def _following_blocks(case: Case, name: str, rule: SizeRule, fails: Fails) -> Si
     )
     try:
         doubled = fields.replace(case, "quantization.blocksize", 2 * blocksize)
-        outcomes = {size: fails(fields.replace(doubled, name, size)) for size in _beside(blocksize)}
+        outcomes = {size: ask(fields.replace(doubled, name, size)) for size in _beside(blocksize)}
     except CaseError:
         return rule
-    told = {size: outcome for size, outcome in outcomes.items() if outcome is not None}
+    told = {size: outcome is Outcome.FAILS for size, outcome in outcomes.items() if outcome in _TOLD}
     # Only what tells the two rules apart tells whether the numbers follow the blocksize.
     tells = any(rule.holds(size, 2 * blocksize) != relative.holds(size, 2 * blocksize) for size in told)
     agrees = all(relative.holds(size, 2 * blocksize) == outcome for size, outcome in told.items())
@@ -156,22 +167,29 @@ def _beside(blocksize: int) -> tuple[int, ...]:
     return (blocksize, blocksize + 1, 2 * blocksize, 2 * blocksize + 1, 3 * blocksize, 4 * blocksize)
 
 
-def _outcome(case: Case, name: str, value: Any, fails: Fails) -> bool | None:
-    """Whether the failure is there with another value: with one of several fillings, since numbers may hide it."""
+_TOLD: Final = frozenset({Outcome.FAILS, Outcome.PASSES})
+
+
+def _outcome(case: Case, name: str, value: Any, ask: Ask) -> Outcome:
+    """What another value says: that it fails if it does with one of several fillings, since numbers may hide it."""
     try:
         changed = fields.replace(case, name, value)
     except CaseError:
-        return None
-    outcomes = [fails(changed)]
-    if outcomes[0] is False:
-        outcomes += [fails(other) for other in _other_fillings(changed)]
-    return True if True in outcomes else outcomes[0]
+        return Outcome.NOT_RUN
+    first = ask(changed)
+    if first is Outcome.PASSES and any(ask(other) is Outcome.FAILS for other in refilled(changed, OTHER_FILLINGS)):
+        return Outcome.FAILS
+    return first
 
 
-def _other_fillings(case: Case) -> Iterator[Case]:
+def refilled(case: Case, count: int) -> Iterator[Case]:
     """The Case with other numbers of the same kind; none if its numbers are dull on purpose."""
-    random = {Fill.INTEGERS, Fill.NORMAL, Fill.HEAVY_TAILED, Fill.CANCELLING, Fill.HUGE, Fill.TINY}
-    if case.activation.fill in random or case.weight.fill in random:
-        for seed in (case.seed + 1, case.seed + 2):
-            if seed <= MAX_SEED:
-                yield fields.replace(case, "seed", seed)
+    if case.activation.fill in RANDOM or case.weight.fill in RANDOM:
+        for seed in range(case.seed + 1, min(case.seed + count, MAX_SEED) + 1):
+            yield fields.replace(case, "seed", seed)
+
+
+def by_chance(case: Case, ask: Ask) -> bool:
+    """Whether it depends on the numbers rather than on the Case if it fails: most other numbers of the same kind pass."""
+    outcomes = [ask(other) for other in refilled(case, REFILLED)]
+    return 2 * outcomes.count(Outcome.FAILS) < len(outcomes)

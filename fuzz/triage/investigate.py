@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
+from fuzz.engine.verdict import CaseResult, FailureKey, Outcome, PathVerdict, Symptom
 from fuzz.triage.bug import Failure, Suspect
-from fuzz.triage.condition import Condition, all_taken_back
-from fuzz.triage.examine import Effort, Examined, examine
+from fuzz.triage.condition import all_taken_back
+from fuzz.triage.examine import Ask, Effort, Examined, examine, refilled
 from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
 from fuzz.triage.suspects import Suspects, acts
 from fuzz.triage.verify import OTHER_PATHS, QUANTIZE
-from strategies import fields
 from strategies.case import Case
 
 EFFORTS: Final = {
@@ -27,6 +26,9 @@ EFFORTS: Final = {
     Symptom.CONTEXT_LOST: Effort.LITTLE,
 }
 """Failures that cost a child each, or the watchdog's time, are looked at with fewer Cases."""
+
+NUMBERS: Final = 8
+"""Other numbers that are tried on each path where a failure depends on them."""
 
 Trial = Callable[[Case, FailureKey], CaseResult]
 """Runs a Case on the key's path. May raise `OutOfTime`."""
@@ -63,32 +65,36 @@ class Investigator:
         self._trial, self._suspects = trial, suspects
         self._seen: dict[tuple[Case, str], CaseResult] = {}
 
-    def investigate(self, failure: Failure) -> Investigation | Suspect:
+    def investigate(self, failure: Failure) -> Investigation | Suspect | Failure:
         """The defect behind `failure`, whose Case nothing that is known of its path explains.
 
-        It may turn out to be one that is known of another path; then that one is returned.
+        It may turn out to be one that is known of another path; then that one is returned. If time is up first, the
+        failure is returned as far as it was reduced: no name is given to what is not minimal.
         """
-        self._seen.clear()
-        key, reduction = failure.key, self._reduce(failure.case, failure.key)
-        kin: dict[str, FailureKey] = {key.path: key}
-        verdict = failure.verdict
-        finished = reduction.finished
+        key, start = failure.key, failure.case
+        reduction = self._reduce(start, key)
         try:
-            kin |= self._kin(reduction.case, key)
-            first = next((kin[path] for path in OTHER_PATHS if path in kin), key)
-            if first != key:
-                if (same := self._same(reduction.case, key, first)) is not None:
+            if not reduction.finished:
+                raise OutOfTime  # noqa: TRY301 - one way out for both
+            kin = self._kin(reduction.case, key)
+            first = next(path for path in OTHER_PATHS if path in kin) if key.path in OTHER_PATHS else key.path
+            if first != key.path:
+                first_key, first_case = kin[first]
+                if (same := self._same(first_case, key, first_key)) is not None:
                     return same
-                again = self._reduce(reduction.case, first)
-                key, reduction = first, Reduction(again.case, reduction.trials + again.trials, again.finished)
-                kin = {failure.key.path: failure.key} | self._kin(reduction.case, key)
-            verdict = self._run(reduction.case, key).failure(key) or verdict
-            examined = examine(reduction.case, lambda case: self._fails(case, key), EFFORTS.get(key.symptom, Effort.FULL))
+                again = self._reduce(first_case, first_key)
+                if not again.finished:
+                    raise OutOfTime  # noqa: TRY301
+                key, reduction = first_key, Reduction(again.case, reduction.trials + again.trials, again.finished)
+                kin = self._kin(reduction.case, key) | {failure.key.path: (failure.key, reduction.case)}
+            verdict = self._run(reduction.case, key).failure(key) or failure.verdict
+            examined = examine(reduction.case, self._asker(reduction.case, key), EFFORTS.get(key.symptom, Effort.FULL))
         except OutOfTime:
-            finished = False
-            examined = _as_far_as_seen(reduction.case)
-        reduction = dataclasses.replace(reduction, finished=finished and reduction.finished)
-        return Investigation(key, reduction, examined, frozenset(kin) | {key.path}, verdict)
+            if key != failure.key:
+                return failure
+            return dataclasses.replace(failure, case=reduction.case, first=failure.drawn)
+        self._seen.clear()
+        return Investigation(key, reduction, examined, frozenset(kin), verdict)
 
     def region_of(self, found: Investigation) -> Suspect | None:
         """What is known already, if this is another region of it.
@@ -102,7 +108,7 @@ class Investigator:
         others = [suspect for suspect in self._suspects.concerning(found.key) if suspect not in resembling]
 
         def fails(case: Case) -> bool:
-            return not any(acts(other, case) for other in others) and bool(self._run(case, found.key).tells(found.key))
+            return not any(acts(other, case) for other in others) and self._run(case, found.key).outcome(found.key) is Outcome.FAILS
 
         end = reduce_case(found.reduction.case, fails).case
         return next((suspect for suspect in resembling if acts(suspect, end)), None)
@@ -111,38 +117,41 @@ class Investigator:
         """What is known of the path `first` and explains the failure on `key`'s path too."""
         for suspect in self._suspects.acting(first, case):
             harmless = all_taken_back(suspect.regions, case)
-            if harmless is not None and not self._run(harmless, first).tells(first) and not self._run(harmless, key).tells(key):
+            if harmless is not None and not any(self._run(harmless, either).failure(either) for either in (first, key)):
                 return suspect
         return None
 
     def _reduce(self, case: Case, key: FailureKey) -> Reduction:
-        return reduce_case(case, lambda candidate: bool(self._fails(candidate, key)))
+        ask = self._asker(case, key)
+        return reduce_case(case, lambda candidate: ask(candidate) is Outcome.FAILS)
 
-    def _fails(self, case: Case, key: FailureKey) -> bool | None:
-        """Whether a Case shows the failure; None if nothing can be told: what is known may act, or the path cannot run."""
-        if self._suspects.may_act(key, case) or self._suspects.may_end(key, case):
-            return None
-        return self._run(case, key).tells(key)
+    def _asker(self, start: Case, key: FailureKey) -> Ask:
+        """Says what Cases say about `key`, and nothing where something else that is known may act."""
+        masking = self._suspects.masking(key, start)
+
+        def ask(case: Case) -> Outcome:
+            if self._suspects.may_act(key, case) or any(acts(suspect, case) for suspect in masking):
+                return Outcome.MASKED
+            return self._run(case, key).outcome(key)
+
+        return ask
 
     def _run(self, case: Case, key: FailureKey) -> CaseResult:
-        """What a trial says; each is made once in an investigation."""
+        """What a trial says; each is made once in an investigation, however often it has to be taken up again."""
         if (case, key.path) not in self._seen:
             self._seen[case, key.path] = self._trial(case, key)
         return self._seen[case, key.path]
 
-    def _kin(self, case: Case, key: FailureKey) -> dict[str, FailureKey]:
-        """The other paths that fail alike, by name, each with its own key."""
+    def _kin(self, case: Case, key: FailureKey) -> dict[str, tuple[FailureKey, Case]]:
+        """The paths that fail alike, by name, each with its own key and a Case."""
+        kin = {key.path: (key, case)}
         if key.path == QUANTIZE or key.symptom is Symptom.HANG:
-            return {key.path: key}
-        kin = {key.path: key}
+            return kin
+        # Which numbers leave the range depends on a kernel's order of sums.
+        others = tuple(refilled(case, NUMBERS)) if key.symptom is Symptom.RANGE_DIVERGENCE else ()
         for path, surface in OTHER_PATHS.items():
             other = dataclasses.replace(key, path=path, surface=surface)
-            if path != key.path and self._run(case, other).tells(other):
-                kin[path] = other
+            failing = (filled for filled in (case, *others) if path != key.path and self._run(filled, other).failure(other))
+            if (found := next(failing, None)) is not None:
+                kin[path] = (other, found)
         return kin
-
-
-def _as_far_as_seen(case: Case) -> Examined:
-    """What is known of a Case that there was no time to look at."""
-    triggers = fields.triggers(case)
-    return Examined(triggers, Condition({name: frozenset([fields.get(case, name)]) for name in triggers}))

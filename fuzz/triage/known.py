@@ -39,6 +39,7 @@ from fuzz.engine.verdict import FailureKey, Symptom
 from fuzz.triage.condition import Condition, parse_triggers
 from fuzz.triage.sizes import SizeRuleError
 from reports.finding import signature
+from strategies import fields
 from strategies.case import Case, CaseError
 
 _TEXTS: Final = ("link", "versions", "reason")
@@ -48,6 +49,7 @@ _KEYS: Final = ("signature", *_PATTERN, *_TEXTS, *_OPTIONAL)
 _SIGNATURE: Final = re.compile(
     r"(?P<surface>[^|]+) \| (?P<path>[^|]+) \| (?P<symptom>[^|(]+?)(?: \((?P<how>.*)\))? \| triggers: (?P<triggers>.+)"
 )
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 
 
 class KnownIssuesError(ValueError):
@@ -160,15 +162,19 @@ def _exact(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
     found = _SIGNATURE.fullmatch(text)
     if found is None:
         raise KnownIssuesError(f"{text!r} is not a signature, as finding.json and the summary print it")
-    triggers = _split_triggers(found["triggers"])
+    symptom, how, triggers = _symptom(found["symptom"]), found["how"] or "", _split_triggers(found["triggers"])
+    condition = parse_triggers(triggers)
+    # What no finding prints would name no finding.
+    if (printed := signature(found["surface"], found["path"], symptom.value, how, triggers)) != text:
+        raise KnownIssuesError(f"{text!r} is not how a signature is printed, which is {printed!r}")
     return KnownIssue(
         title=text,
         surfaces=frozenset([found["surface"]]),
         paths=frozenset([found["path"]]),
-        symptoms=frozenset([_symptom(found["symptom"])]),
-        how=found["how"] or "",
+        symptoms=frozenset([symptom]),
+        how=how,
         triggers=triggers,
-        condition=parse_triggers(triggers),
+        condition=condition,
         exact=True,
         **common,
     )
@@ -190,7 +196,7 @@ def _parse_scalar(text: str) -> Any:
     """A value as a signature prints it: a flag, a number or a word."""
     if text in {"True", "False"}:
         return text == "True"
-    return int(text) if text.isdecimal() else text
+    return int(text) if _NUMBER.fullmatch(text) else text
 
 
 def _pattern(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
@@ -200,13 +206,16 @@ def _pattern(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
     surfaces, symptoms = _texts(row, "surfaces"), _texts(row, "symptoms")
     if not surfaces or not symptoms:
         raise KnownIssuesError(f"it lacks {'surfaces' if not surfaces else 'symptoms'!r}, or a 'signature'")
+    condition = parse_triggers(triggers)
+    if not condition.sizes and all(fields.neutral(name) in values for name, values in condition.choices.items()):
+        raise KnownIssuesError("its triggers are all neutral, so that it would mute everything of its surfaces and symptoms")
     return KnownIssue(
         title=_text(row, "title"),
         surfaces=frozenset(surfaces),
         symptoms=frozenset(_symptom(name) for name in symptoms),
         paths=frozenset(_texts(row, "paths")),
         triggers=triggers,
-        condition=parse_triggers(triggers),
+        condition=condition,
         **common,
     )
 

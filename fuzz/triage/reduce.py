@@ -76,11 +76,12 @@ class _Reducer:
         self._known = {self.best: True}
 
     def reduce(self) -> bool:
-        self._neutralize_together()
+        self._neutralize([name for name in fields.CHOICES if name != "activation.rank"], split=False)
         self._shrink_seed()
         if fields.triggers(self.best):
             # A dull fill hides many failures and would hold on to a layout or a dtype that it happens to need.
             any(self._try_fields(fills) for fills in REVEALING)
+            self._neutralize([name for name in fields.CHOICES if name not in (*fields.FILLS, "activation.rank")], split=True)
         finished = self._reduce_under_fills(trade=True)
         for name in fields.FILLS:
             self._first_of(name, _duller(name, fields.get(self.best, name)))
@@ -126,8 +127,13 @@ class _Reducer:
             candidate = fields.replace(candidate, name, value)
         return self._try(candidate)
 
-    def _neutralize_together(self) -> None:
-        self._try_fields({name: fields.neutral(name) for name in fields.CHOICES if name != "activation.rank"})
+    def _neutralize(self, names: list[str], *, split: bool) -> None:
+        """Make fields neutral all at once; if one of them is needed, each half, and so on down to the single field."""
+        names = [name for name in names if fields.get(self.best, name) != fields.neutral(name)]
+        if not names or self._try_fields({name: fields.neutral(name) for name in names}) or not split or len(names) == 1:
+            return
+        for half in (names[: len(names) // 2], names[len(names) // 2 :]):
+            self._neutralize(half, split=True)
 
     def _shrink_seed(self) -> None:
         self._first_of("seed", iter(range(min(self.best.seed, FIRST_SEEDS))))

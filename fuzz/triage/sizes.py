@@ -7,6 +7,7 @@ seen to pass passes.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ ROUND: Final = 4096
 
 WORDS: Final = ("odd", "unaligned", "even", "aligned", "large", "small", "irregular")
 
-_PART: Final = re.compile(r"(>=|<=|==|>|%) ?(\d+|blocksize)(?: (==|!=) 0)?")
+_PART: Final = re.compile(r"(>=|<=|==|>|%) ?([1-9][0-9]{0,9}|blocksize)(?: (==|!=) 0)?")
 
 
 class SizeRuleError(ValueError):
@@ -38,7 +39,7 @@ class SizeRule:
         least, most: bounds, both included; `most` None: no upper bound.
         multiple_of: failing sizes are multiples of it.
         not_multiple_of: failing sizes are no multiples of it; `BLOCKSIZE` for that of the Case, None for no such part.
-        beyond_block: failing sizes are larger than the Case's blocksize; `least` is 1 then.
+        beyond_block: failing sizes are larger than the Case's blocksize; of a rule that was learned, `least` is 1 then.
         passing: of an irregular rule, the sizes that were seen to pass; empty for all others.
     """
 
@@ -63,7 +64,7 @@ class SizeRule:
 
     def harmless(self, size: int, blocksize: int) -> Iterator[int]:
         """Sizes for which the rule does not hold, those that change least first."""
-        aligned = max(blocksize, self._modulus(blocksize) or 1)
+        aligned = math.lcm(blocksize, self._modulus(blocksize) or 1)
         candidates = [-(-size // aligned) * aligned, size + 1, *sorted(self.passing, key=lambda other: abs(other - size)), 1]
         candidates += [self._least(blocksize) - 1, *([] if self.most is None else [max(self.most + 1, aligned)]), ROUND]
         for candidate in dict.fromkeys(candidates):
@@ -104,7 +105,7 @@ class SizeRule:
         return blocksize if self.not_multiple_of == BLOCKSIZE else self.not_multiple_of  # type: ignore[return-value]
 
     def _least(self, blocksize: int) -> int:
-        return blocksize + 1 if self.beyond_block else self.least
+        return max(blocksize + 1, self.least) if self.beyond_block else self.least
 
     @property
     def _parts(self) -> int:
@@ -125,15 +126,21 @@ _FROM_WORD: Final[dict[str, SizeRule]] = {
 
 
 def parse(text: str) -> SizeRule:
-    """The rule that `SizeRule.text` or `SizeRule.words` wrote; of words, the widest rule that they can stand for.
+    """The rule that `SizeRule.text` or `SizeRule.words` wrote, or one that has parts of both, such as "odd, >= 33".
 
     Raises:
-        SizeRuleError: it is neither, in one sentence.
+        SizeRuleError: it is neither, or it leaves out no size, in one sentence.
     """
-    words = text.split("+")
-    if all(word in _FROM_WORD for word in words):
-        return _together([_FROM_WORD[word] for word in words])
-    return _together([_parse_part(part.strip()) for part in text.split(",")])
+    parts = [part.strip() for part in re.split(r"[+,]", text)]
+    rules = [_FROM_WORD.get(part) or _parse_part(part) for part in parts]
+    if len({rule.not_multiple_of for rule in rules} - {None}) > 1:
+        raise SizeRuleError(f"{text!r} says of several numbers that sizes are no multiples of them; a rule has one")
+    if len(rules) > 1 and any(rule.passing for rule in rules):
+        raise SizeRuleError(f"{text!r} has more parts than 'irregular', which stands alone")
+    rule = _together(rules)
+    if rule == SizeRule():
+        raise SizeRuleError(f"{text!r} is so of every size")
+    return rule
 
 
 def _parse_part(text: str) -> SizeRule:
@@ -156,7 +163,7 @@ def _together(rules: list[SizeRule]) -> SizeRule:
     return SizeRule(
         least=max(rule.least for rule in rules),
         most=min(mosts, default=None),
-        multiple_of=max(rule.multiple_of for rule in rules),
+        multiple_of=math.lcm(*(rule.multiple_of for rule in rules)),
         beyond_block=any(rule.beyond_block for rule in rules),
         not_multiple_of=next((rule.not_multiple_of for rule in rules if rule.not_multiple_of is not None), None),
         passing=frozenset().union(*(rule.passing for rule in rules)),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fuzz.engine.verdict import ENDING, FailureKey, Symptom
+from fuzz.engine.verdict import FailureKey
 from fuzz.triage.bug import Bug, Row, Suspect
 from fuzz.triage.condition import Condition, all_taken_back
 from fuzz.triage.known import KnownIssue
-from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE
 from strategies.case import Case
 
 
@@ -36,15 +35,10 @@ class Suspects:
         """Whether a failure of `case` may be one that is known."""
         return any(acts(suspect, case) for suspect in self.concerning(key))
 
-    def may_end(self, key: FailureKey, case: Case) -> bool:
-        """Whether `case` may end the child, or already the quantization, in another way, so that `key` is not seen."""
-        others = [FailureKey(surface, path, symptom, how) for surface, path in _before(key) for symptom, how in self._endings()]
-        return any(self.may_act(other, case) for other in others if other != key)
-
-    def _endings(self) -> set[tuple[Symptom, str]]:
-        """The kinds of failure that end a child and are known."""
+    def masking(self, key: FailureKey, case: Case) -> list[Suspect]:
+        """Those that do not act on `case`, and that would hide the failure `key` where they act."""
         known: list[Suspect] = [*self.rows, *self.bugs]
-        return {(symptom, how) for suspect in known for symptom, how in suspect.kinds if symptom in ENDING}
+        return [suspect for suspect in known if suspect.hides(key) and not acts(suspect, case)]
 
     def taken_back(self, key: FailureKey, case: Case) -> Case | None:
         """`case` with all that is known and concerns `key` taken back; None if that cannot be."""
@@ -64,11 +58,6 @@ class Suspects:
 
     def _rows_naming(self, bug: Bug) -> Iterator[Row]:
         return (row for row in self.rows if row.issue.names(bug.key, bug.minimal, bug.triggers))
-
-
-def _before(key: FailureKey) -> list[tuple[str, str]]:
-    """Surfaces and paths that run when `key` is looked for."""
-    return [(QUANTIZE_SURFACE, QUANTIZE), (key.surface, key.path)]
 
 
 def acts(suspect: Suspect, case: Case) -> bool:
