@@ -127,7 +127,8 @@ class Outcome(enum.Enum):
 
     FAILS = "fails"
     PASSES = "passes"
-    MASKED = "masked"  # the path fails in another way, or may, so that nothing can be said
+    OTHERWISE = "otherwise"  # the path fails in another way
+    MASKED = "masked"  # another failure may be there that is known, so that it was not tried
     NOT_RUN = "not run"  # the path does not take this Case, or what comes before it failed
 
 
@@ -157,4 +158,4 @@ class CaseResult:
         verdicts = [verdict for verdict in self.verdicts if verdict.path == key.path]
         if not verdicts:
             return Outcome.NOT_RUN
-        return Outcome.MASKED if any(verdict.symptom for verdict in verdicts) else Outcome.PASSES
+        return Outcome.OTHERWISE if any(verdict.symptom for verdict in verdicts) else Outcome.PASSES

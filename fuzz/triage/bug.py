@@ -121,7 +121,8 @@ class Row:
 
     def concerns(self, key: FailureKey) -> bool:
         """Whether a failure of this kind may be this row's."""
-        return self.issue.concerns(key) or (key.path in self.paths and key.symptom in self.issue.symptoms)
+        alike = key.symptom in self.issue.symptoms and self.issue.how in (None, key.how)
+        return self.issue.concerns(key) or (key.path in self.paths and alike)
 
     def link(self, key: FailureKey) -> None:
         """Take a failure of another path as this row's, from now on."""

@@ -93,7 +93,7 @@ def _needed(case: Case, name: str, ask: Ask) -> bool:
             outcome = ask(other_view(changed))
     except CaseError:
         return True
-    return outcome is not Outcome.NOT_RUN
+    return outcome in {Outcome.PASSES, Outcome.MASKED}
 
 
 def other_view(case: Case) -> Case:
@@ -131,25 +131,26 @@ def size_rule(case: Case, name: str, ask: Ask, effort: Effort = Effort.FULL) -> 
     """Which values of a size fail, everything else as in `case`; None if all do."""
     size: int = fields.get(case, name)
     probes = (*(PROBED_ROWS if name == fields.ROWS else PROBES)[effort], *BESIDE[effort](size))
-    outcomes = {size: True}
-    for probe in probes:
-        if probe >= 1 and probe not in outcomes and (outcome := _outcome(case, name, probe, ask)) in _TOLD:
-            outcomes[probe] = outcome is Outcome.FAILS
-    rule = learn(outcomes)
+    outcomes = {size: Outcome.FAILS} | {probe: _outcome(case, name, probe, ask) for probe in probes if probe not in {0, size}}
+    rule = learn({probe: outcome is Outcome.FAILS for probe, outcome in outcomes.items() if outcome in _TOLD})
+    if rule is None:
+        # Where it never passes, it may still give way to another failure.
+        gone = _TOLD | {Outcome.OTHERWISE}
+        rule = learn({probe: outcome is Outcome.FAILS for probe, outcome in outcomes.items() if outcome in gone})
     return rule if rule is None else _following_blocks(case, name, rule, ask)
 
 
 def _following_blocks(case: Case, name: str, rule: SizeRule, ask: Ask) -> SizeRule:
     """The rule with the blocksize in place of its numbers, where these follow the blocksize."""
     blocksize = case.quantization.blocksize
-    if name == fields.ROWS or rule.passing or rule.most is not None or (rule.not_multiple_of is None and rule.least != blocksize + 1):
-        return rule
     relative = SizeRule(
         least=1 if rule.least == blocksize + 1 else rule.least,
-        multiple_of=rule.multiple_of,
+        multiple_of=BLOCKSIZE if rule.multiple_of == blocksize else rule.multiple_of,
         not_multiple_of=None if rule.not_multiple_of is None else BLOCKSIZE,
         beyond_block=rule.least == blocksize + 1,
     )
+    if name == fields.ROWS or rule.passing or rule.most is not None or relative == rule:
+        return rule
     try:
         doubled = fields.replace(case, "quantization.blocksize", 2 * blocksize)
         outcomes = {size: ask(fields.replace(doubled, name, size)) for size in _beside(blocksize)}

@@ -88,7 +88,7 @@ class Investigator:
                 key, reduction = first_key, Reduction(again.case, reduction.trials + again.trials, again.finished)
                 kin = self._kin(reduction.case, key) | {failure.key.path: (failure.key, reduction.case)}
             verdict = self._run(reduction.case, key).failure(key) or failure.verdict
-            examined = examine(reduction.case, self._asker(reduction.case, key), EFFORTS.get(key.symptom, Effort.FULL))
+            examined = examine(reduction.case, self._asker(reduction.case, key, avoid=False), EFFORTS.get(key.symptom, Effort.FULL))
         except OutOfTime:
             if key != failure.key:
                 return failure
@@ -122,12 +122,15 @@ class Investigator:
         return None
 
     def _reduce(self, case: Case, key: FailureKey) -> Reduction:
-        ask = self._asker(case, key)
+        ask = self._asker(case, key, avoid=True)
         return reduce_case(case, lambda candidate: ask(candidate) is Outcome.FAILS)
 
-    def _asker(self, start: Case, key: FailureKey) -> Ask:
-        """Says what Cases say about `key`, and nothing where something else that is known may act."""
-        masking = self._suspects.masking(key, start)
+    def _asker(self, start: Case, key: FailureKey, *, avoid: bool) -> Ask:
+        """Says what Cases say about `key`, and nothing where what is known may fail alike.
+
+        A reduction also avoids where something else is known to fail, so that the minimal Case shows one defect only.
+        """
+        masking = self._suspects.masking(key, start) if avoid else []
 
         def ask(case: Case) -> Outcome:
             if self._suspects.may_act(key, case) or any(acts(suspect, case) for suspect in masking):

@@ -44,7 +44,7 @@ from strategies.case import Case, CaseError
 
 _TEXTS: Final = ("link", "versions", "reason")
 _PATTERN: Final = ("surfaces", "symptoms", "triggers")
-_OPTIONAL: Final = ("title", "paths", "device", "expires", "cases")
+_OPTIONAL: Final = ("title", "paths", "how", "device", "expires", "cases")
 _KEYS: Final = ("signature", *_PATTERN, *_TEXTS, *_OPTIONAL)
 _SIGNATURE: Final = re.compile(
     r"(?P<surface>[^|]+) \| (?P<path>[^|]+) \| (?P<symptom>[^|(]+?)(?: \((?P<how>.*)\))? \| triggers: (?P<triggers>.+)"
@@ -156,7 +156,7 @@ def _row(folder: Path, row: object) -> KnownIssue:
 
 
 def _exact(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
-    if both := [key for key in (*_PATTERN, "paths", "title") if key in row]:
+    if both := [key for key in (*_PATTERN, "paths", "how", "title") if key in row]:
         raise KnownIssuesError(f"a row with a signature has no {both[0]!r}")
     text = _text(row, "signature")
     found = _SIGNATURE.fullmatch(text)
@@ -214,6 +214,7 @@ def _pattern(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
         surfaces=frozenset(surfaces),
         symptoms=frozenset(_symptom(name) for name in symptoms),
         paths=frozenset(_texts(row, "paths")),
+        how=_text(row, "how") if "how" in row else None,
         triggers=triggers,
         condition=condition,
         **common,

@@ -1,6 +1,6 @@
 """Rules about a size: which sizes fail, learned from some that do and some that do not.
 
-A rule is a conjunction of at most four parts: `>= a`, `<= b`, `% p == 0`, `% q != 0`, where q may be the Case's own
+A rule is a conjunction of at most four parts: `>= a`, `<= b`, `% p == 0`, `% q != 0`, where p or q may be the Case's own
 blocksize, and `>= a` may be `> blocksize`. Where no such rule agrees with what was tried, the rule is irregular: what was
 seen to pass passes.
 """
@@ -37,7 +37,7 @@ class SizeRule:
 
     Attributes:
         least, most: bounds, both included; `most` None: no upper bound.
-        multiple_of: failing sizes are multiples of it.
+        multiple_of: failing sizes are multiples of it; `BLOCKSIZE` for that of the Case.
         not_multiple_of: failing sizes are no multiples of it; `BLOCKSIZE` for that of the Case, None for no such part.
         beyond_block: failing sizes are larger than the Case's blocksize; of a rule that was learned, `least` is 1 then.
         passing: of an irregular rule, the sizes that were seen to pass; empty for all others.
@@ -45,7 +45,7 @@ class SizeRule:
 
     least: int = 1
     most: int | None = None
-    multiple_of: int = 1
+    multiple_of: int | str = 1
     not_multiple_of: int | str | None = None
     beyond_block: bool = False
     passing: frozenset[int] = frozenset()
@@ -58,7 +58,7 @@ class SizeRule:
         return (
             self._least(blocksize) <= size
             and (self.most is None or size <= self.most)
-            and size % self.multiple_of == 0
+            and size % _number(self.multiple_of, blocksize) == 0
             and (modulus is None or size % modulus != 0)
         )
 
@@ -79,9 +79,9 @@ class SizeRule:
         words = []
         if self.not_multiple_of is not None:
             words.append("odd" if self.not_multiple_of == POWERS[0] else "unaligned")
-        if self.multiple_of > 1:
+        if self.multiple_of != 1:
             words.append("even" if self.multiple_of == POWERS[0] else "aligned")
-        if self.least > self.multiple_of or self.beyond_block:
+        if self.least > _number(self.multiple_of, self.least) or self.beyond_block:
             words.append("large")
         if self.most is not None:
             words.append("small")
@@ -94,7 +94,7 @@ class SizeRule:
             return "irregular"
         if self.least == self.most:
             return f"== {self.least}"
-        parts = [f"% {self.multiple_of} == 0"] if self.multiple_of > 1 else []
+        parts = [f"% {self.multiple_of} == 0"] if self.multiple_of != 1 else []
         parts += [f"% {self.not_multiple_of} != 0"] if self.not_multiple_of is not None else []
         parts += [f">= {self.least}"] if self.least > 1 else []
         parts += [f"> {BLOCKSIZE}"] if self.beyond_block else []
@@ -102,7 +102,7 @@ class SizeRule:
         return ", ".join(parts) or "any"
 
     def _modulus(self, blocksize: int) -> int | None:
-        return blocksize if self.not_multiple_of == BLOCKSIZE else self.not_multiple_of  # type: ignore[return-value]
+        return None if self.not_multiple_of is None else _number(self.not_multiple_of, blocksize)
 
     def _least(self, blocksize: int) -> int:
         return max(blocksize + 1, self.least) if self.beyond_block else self.least
@@ -110,7 +110,11 @@ class SizeRule:
     @property
     def _parts(self) -> int:
         bounds = (self.least > 1) + (self.most is not None)
-        return bounds + (self.multiple_of > 1) + (self.not_multiple_of is not None)
+        return bounds + (self.multiple_of != 1) + (self.not_multiple_of is not None)
+
+
+def _number(modulus: int | str, blocksize: int) -> int:
+    return modulus if isinstance(modulus, int) else blocksize
 
 
 _FROM_WORD: Final[dict[str, SizeRule]] = {
@@ -133,8 +137,9 @@ def parse(text: str) -> SizeRule:
     """
     parts = [part.strip() for part in re.split(r"[+,]", text)]
     rules = [_FROM_WORD.get(part) or _parse_part(part) for part in parts]
-    if len({rule.not_multiple_of for rule in rules} - {None}) > 1:
-        raise SizeRuleError(f"{text!r} says of several numbers that sizes are no multiples of them; a rule has one")
+    multiples = {rule.multiple_of for rule in rules} - {1}
+    if len({rule.not_multiple_of for rule in rules} - {None}) > 1 or (BLOCKSIZE in multiples and len(multiples) > 1):
+        raise SizeRuleError(f"{text!r} has several parts about multiples where a rule has one")
     if len(rules) > 1 and any(rule.passing for rule in rules):
         raise SizeRuleError(f"{text!r} has more parts than 'irregular', which stands alone")
     rule = _together(rules)
@@ -146,15 +151,14 @@ def parse(text: str) -> SizeRule:
 def _parse_part(text: str) -> SizeRule:
     found = _PART.fullmatch(text)
     sign, number, equals = found.groups() if found else ("", "", None)
-    relative = equals == "!=" or sign == ">"
+    relative = sign in {"%", ">"}
     if not found or (sign == "%") != (equals is not None) or (number == BLOCKSIZE) > relative or (sign == ">" and number != BLOCKSIZE):
         raise SizeRuleError(f'{text!r} is not a rule about a size, such as "odd", "% 64 != 0" or ">= 33"')
-    if equals == "!=":
-        return SizeRule(not_multiple_of=number if number == BLOCKSIZE else int(number))
     if sign == ">":
         return SizeRule(beyond_block=True)
     if sign == "%":
-        return SizeRule(multiple_of=int(number))
+        modulus = number if number == BLOCKSIZE else int(number)
+        return SizeRule(not_multiple_of=modulus) if equals == "!=" else SizeRule(multiple_of=modulus)
     return SizeRule(least=int(number) if sign in {">=", "=="} else 1, most=int(number) if sign in {"<=", "=="} else None)
 
 
@@ -163,11 +167,16 @@ def _together(rules: list[SizeRule]) -> SizeRule:
     return SizeRule(
         least=max(rule.least for rule in rules),
         most=min(mosts, default=None),
-        multiple_of=math.lcm(*(rule.multiple_of for rule in rules)),
+        multiple_of=_common_multiple([rule.multiple_of for rule in rules]),
         beyond_block=any(rule.beyond_block for rule in rules),
         not_multiple_of=next((rule.not_multiple_of for rule in rules if rule.not_multiple_of is not None), None),
         passing=frozenset().union(*(rule.passing for rule in rules)),
     )
+
+
+def _common_multiple(moduli: list[int | str]) -> int | str:
+    numbers = [modulus for modulus in moduli if isinstance(modulus, int)]
+    return math.lcm(*numbers) if len(numbers) == len(moduli) else BLOCKSIZE
 
 
 def learn(outcomes: Mapping[int, bool]) -> SizeRule | None:

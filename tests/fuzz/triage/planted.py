@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import pytest
+from hypothesis.strategies import SearchStrategy
+
+from fuzz.campaign import campaign as campaign_module
 from fuzz.campaign.budget import Budget
 from fuzz.campaign.campaign import Campaign, Candidate, Progress
-from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Ruling, Symptom
+from fuzz.campaign.explore import explore
+from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.triage.bug import Failure
 from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import OTHER_PATHS
 from strategies.case import Case
+from strategies.cases import cases
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,10 @@ class Plant:
 
 @dataclass
 class PlantedExecutor:
-    """Answers as `Executor` does, at once. Of several defects on a path the first decides the symptom."""
+    """Answers as `Executor` does, at once.
+
+    Of several defects on a path the first decides the symptom, and after one that ends the child nothing more is run.
+    """
 
     plants: Sequence[Plant]
     runs: int = 0
@@ -58,8 +68,15 @@ class PlantedExecutor:
     def _step(self) -> None:
         case, callback, only = self._queue.popleft()
         self.runs += 1
-        verdicts = [self._verdict(case, path, surface) for path, surface in OTHER_PATHS.items() if only is None or path in only]
-        callback(CaseResult(tuple(verdicts)))
+        callback(CaseResult(tuple(self._verdicts(case, only))))
+
+    def _verdicts(self, case: Case, only: Sequence[str] | None) -> Iterator[PathVerdict]:
+        for path, surface in OTHER_PATHS.items():
+            if only is None or path in only:
+                verdict = self._verdict(case, path, surface)
+                yield verdict
+                if verdict.symptom in ENDING:
+                    return
 
     def _verdict(self, case: Case, path: str, surface: str) -> PathVerdict:
         right = PathVerdict(path=path, surface=surface, ruling=Ruling.VALID, source="a test")
@@ -96,3 +113,31 @@ def campaign(plants: Sequence[Plant], suspects: Suspects | None = None) -> tuple
     """A campaign over planted defects, with its listener and its executor."""
     recorder, executor = Recorder(), PlantedExecutor(plants)
     return Campaign(executor, Budget(3600.0), recorder, suspects), recorder, executor  # type: ignore[arg-type]
+
+
+@functools.cache
+def drawn(seed: int, count: int) -> tuple[Case, ...]:
+    """The first Cases of a search, drawn once: that is what takes the time, and equal seeds draw equal Cases."""
+    seen: list[Case] = []
+
+    def visit(case: Case) -> bool:
+        seen.append(case)
+        return len(seen) < count
+
+    explore(cases(), seed, visit)
+    return tuple(seen)
+
+
+def search(
+    monkeypatch: pytest.MonkeyPatch, plants: Sequence[Plant], searched: Sequence[Case], suspects: Suspects | None = None
+) -> tuple[Campaign, Recorder, PlantedExecutor]:
+    """A campaign that has drawn these Cases."""
+
+    def explore_these(strategy: SearchStrategy[Case], seed: int, visit: Callable[[Case], bool]) -> None:
+        del strategy, seed
+        all(visit(case) for case in searched)
+
+    monkeypatch.setattr(campaign_module, "explore", explore_these)
+    ran, recorder, executor = campaign(plants, suspects)
+    ran.explore(cases(), seed=0, until=3600.0)
+    return ran, recorder, executor

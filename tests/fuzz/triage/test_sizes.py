@@ -33,10 +33,11 @@ def learnable(draw: st.DrawFn) -> SizeRule:
 def rules(draw: st.DrawFn) -> SizeRule:
     """Any rule that is not irregular, those that follow the blocksize among them."""
     rule = draw(learnable())
+    multiple = draw(st.sampled_from((rule.multiple_of, rule.multiple_of, BLOCKSIZE)))
     modulus = draw(st.sampled_from((rule.not_multiple_of, BLOCKSIZE)))
     beyond = draw(st.booleans())
     least = 1 if beyond else rule.least
-    return SizeRule(least=least, most=rule.most, multiple_of=rule.multiple_of, not_multiple_of=modulus, beyond_block=beyond)
+    return SizeRule(least=least, most=rule.most, multiple_of=multiple, not_multiple_of=modulus, beyond_block=beyond)
 
 
 def irregular(*passing: int) -> SizeRule:
@@ -63,6 +64,10 @@ HOLDS: list[tuple[SizeRule, int, set[int]]] = [
     (SizeRule(not_multiple_of=BLOCKSIZE), 64, {1, 2, 63, 65}),
     (SizeRule(not_multiple_of=BLOCKSIZE), 32, {1, 2, 63, 65}),
     (SizeRule(not_multiple_of=BLOCKSIZE), 4096, {1, 2, 63, 64, 65}),
+    (SizeRule(multiple_of=BLOCKSIZE), 64, {64, 4096}),
+    (SizeRule(multiple_of=BLOCKSIZE), 4096, {4096}),
+    (SizeRule(multiple_of=BLOCKSIZE, not_multiple_of=BLOCKSIZE), 64, set()),
+    (SizeRule(multiple_of=BLOCKSIZE, beyond_block=True), 64, {4096}),
     (SizeRule(beyond_block=True), 64, {65, 4096}),
     (SizeRule(beyond_block=True), 32, {63, 64, 65, 4096}),
     (SizeRule(beyond_block=True), 4096, set()),
@@ -144,6 +149,8 @@ WRITTEN: list[tuple[SizeRule, str, str]] = [
     (SizeRule(not_multiple_of=2, least=65), "odd+large", "% 2 != 0, >= 65"),
     (SizeRule(not_multiple_of=BLOCKSIZE, beyond_block=True), "unaligned+large", "% blocksize != 0, > blocksize"),
     (SizeRule(beyond_block=True), "large", "> blocksize"),
+    (SizeRule(multiple_of=BLOCKSIZE), "aligned", "% blocksize == 0"),
+    (SizeRule(multiple_of=BLOCKSIZE, beyond_block=True), "aligned+large", "% blocksize == 0, > blocksize"),
     (SizeRule(beyond_block=True, most=300), "large+small", "> blocksize, <= 300"),
     (
         SizeRule(multiple_of=16, not_multiple_of=64, least=17, most=99),
@@ -179,10 +186,9 @@ def test_a_single_size_is_read_as_it_was_written(size: int, blocksize: int) -> N
 
 @given(restrictive)
 def test_words_can_be_read_and_stay_the_same(rule: SizeRule) -> None:
+    """That multiples of 4 are "large" from 2 on goes without saying."""
     read = parse(rule.words)
-    if read.not_multiple_of != POWERS[0] and read.multiple_of <= POWERS[1]:  # "large" goes without saying beside "aligned"
-        assert set(read.words.split("+")) <= set(rule.words.split("+"))
-    assert list(read.harmless(1, 64))
+    assert set(rule.words.split("+")) - {"large"} <= set(read.words.split("+")) <= set(rule.words.split("+"))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +249,7 @@ def refusal(text: str) -> str:
     "text",
     [
         *("", " ", "any", "Odd", "ODD", "prime", "65", "> 64", "< 64", "<= blocksize", ">= blocksize", "== blocksize"),
-        *("% 64", "% 64 == 1", "% 64 != 1", "64 % 2 == 0", "% blocksize == 0", ">= -1", ">= 3 != 0", "> blocksize != 0"),
+        *("% 64", "% 64 == 1", "% 64 != 1", "64 % 2 == 0", ">= -1", ">= 3 != 0", "> blocksize != 0"),
         *("% 0 == 0", "% 0 != 0", "== 0", "<= 0", ">= 0", ">= 1.5", "% 2.0 == 0", ">= ٣", ">= " + 5000 * "9", "% 64 != 0\n>= 2"),
         *("% 64 = 0", ">= 064", "not odd", "!=ones", "% 64 != 0;"),
     ],
@@ -257,9 +263,9 @@ def test_the_part_that_is_wrong_is_named(text: str, part: str) -> None:
     assert refusal(text).startswith(f"{part!r} is not a rule about a size")
 
 
-@pytest.mark.parametrize("text", ["% 64 != 0, % blocksize != 0", "% 128 != 0, % 64 != 0", "odd+unaligned"])
+@pytest.mark.parametrize("text", ["% 64 != 0, % blocksize != 0", "% 128 != 0, % 64 != 0", "odd+unaligned", "% blocksize == 0, % 48 == 0"])
 def test_two_moduli_are_refused_rather_than_one_forgotten(text: str) -> None:
-    assert refusal(text) == f"{text!r} says of several numbers that sizes are no multiples of them; a rule has one"
+    assert refusal(text) == f"{text!r} has several parts about multiples where a rule has one"
 
 
 @pytest.mark.parametrize("text", ["irregular+large", "irregular, % 2 == 0", "odd+irregular", "irregular+irregular"])
@@ -375,9 +381,7 @@ def test_the_simplest_rule(failing_sizes: tuple[int, ...], passing: tuple[int, .
 
 
 def test_what_no_rule_explains_is_irregular() -> None:
-    rule = learned(1, 3, 5, passing=(2, 4, 7))
-    assert rule is None or not rule.passing or rule == irregular(2, 4, 7)
-    assert learned(1, 7, 6, passing=(3, 4)) == irregular(3, 4)
+    assert learned(1, 6, 7, passing=(3, 4)) == irregular(3, 4)
 
 
 def test_an_irregular_rule_fears_what_was_not_seen() -> None:
