@@ -28,7 +28,14 @@ class Knowledge:
         here = [issue for issue in issues if issue.applies(system["bitsandbytes"], system["device"])]
         self.expired = [issue for issue in here if issue.expired(day)]
         self.suspects = Suspects([issue for issue in here if not issue.expired(day)])
+        self._elsewhere = {path.resolve() for issue in issues for path in issue.cases} - {
+            path.resolve() for issue in here for path in issue.cases
+        }
         self._ran: set[Path] = set()
+
+    def of_interest(self, corpus: Mapping[Path, Case]) -> dict[Path, Case]:
+        """The Cases that are worth running here: all but those of defects of other releases and devices."""
+        return {path: case for path, case in corpus.items() if path.resolve() not in self._elsewhere}
 
     def ran(self, corpus: Mapping[Path, Case], results: Sequence[tuple[Case, CaseResult]]) -> None:
         """Note which files of the corpus were run to their end."""

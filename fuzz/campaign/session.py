@@ -127,7 +127,7 @@ class Session:
         if self._replayed or self._knowledge is None:
             return
         self._replayed = True
-        corpus = self.options.corpus
+        corpus = self._knowledge.of_interest(self.options.corpus)
         results = campaign.replay(dict.fromkeys([*corpus.values(), *self._left_open]))
         self._knowledge.ran(corpus, results)
 

@@ -93,7 +93,7 @@ def _needed(case: Case, name: str, ask: Ask) -> bool:
             outcome = ask(other_view(changed))
     except CaseError:
         return True
-    return outcome in {Outcome.PASSES, Outcome.MASKED}
+    return outcome not in {Outcome.FAILS, Outcome.NOT_RUN}
 
 
 def other_view(case: Case) -> Case:

@@ -48,6 +48,7 @@ class Asked:
     fails: Fails
     runs: Fails = lambda _: True
     masked: Fails = lambda _: False
+    otherwise: Fails = lambda _: False
     cases: list[Case] = field(default_factory=list)
 
     def __call__(self, case: Case) -> Outcome:
@@ -56,6 +57,8 @@ class Asked:
             return Outcome.NOT_RUN
         if self.masked(case):
             return Outcome.MASKED
+        if self.otherwise(case):
+            return Outcome.OTHERWISE
         return Outcome.FAILS if self.fails(case) else Outcome.PASSES
 
 
@@ -252,20 +255,28 @@ def test_a_view_that_the_path_cannot_run_is_no_trigger() -> None:
 
 
 def test_a_trigger_is_one_also_where_the_neutral_value_is_hidden_by_another_failure() -> None:
-    asked = Asked(in_out, masked=lambda case: not in_out(case))
-    assert needs(with_weight(layout=Layout.IN_OUT), asked) == {"weight.layout"}
+    def out_in(case: Case) -> bool:
+        return not in_out(case)
+
+    for asked in (Asked(in_out, masked=out_in), Asked(in_out, otherwise=out_in)):
+        assert needs(with_weight(layout=Layout.IN_OUT), asked) == {"weight.layout"}
+
+
+def test_a_field_is_no_trigger_if_the_failure_is_there_in_the_other_view() -> None:
+    asked = Asked(lambda _: True, runs=lambda case: in_out(case) or case.packed is PackedView.TRANSPOSED)
+    assert needs(with_weight(layout=Layout.IN_OUT), asked) == set()
 
 
 def test_values_of_which_nothing_can_be_said_count_as_failing() -> None:
     """They are made neutral when they are met, so that nothing unknown is counted as new."""
     asked = Asked(
-        lambda case: case.quantization.blocksize in {128, 64},
+        lambda case: case.quantization.blocksize == 128,
         runs=lambda case: case.quantization.blocksize != 256,
         masked=lambda case: case.quantization.blocksize == 512,
+        otherwise=lambda case: case.quantization.blocksize == 1024,
     )
-    asked.fails = lambda case: case.quantization.blocksize == 128
     examined = examine(Case(quantization=Quantization(blocksize=128)), asked)
-    assert examined.condition.choices == values(quantization__blocksize=[128, 256, 512])
+    assert examined.condition.choices == values(quantization__blocksize=[128, 256, 512, 1024])
 
 
 def test_sizes_of_which_nothing_can_be_said_are_left_out() -> None:
@@ -274,6 +285,17 @@ def test_sizes_of_which_nothing_can_be_said_are_left_out() -> None:
     assert rule == SizeRule(least=3)
     hidden = Asked(lambda case: case.weight.in_features >= 3, masked=lambda case: case.weight.in_features < 3)
     assert size_rule(with_weight(in_features=3), IN, hidden) is None
+
+
+def test_where_no_size_passes_one_that_fails_otherwise_tells() -> None:
+    """Beyond 64 the failure gives way to another; where it passes as well, that says nothing."""
+
+    def large(case: Case) -> bool:
+        return case.weight.in_features > 64
+
+    assert size_rule(Case(), IN, Asked(lambda _: True, otherwise=large)) == SizeRule(most=64)
+    odd = Asked(lambda case: case.weight.in_features % 2 == 1, otherwise=large)
+    assert size_rule(Case(), IN, odd) == SizeRule(not_multiple_of=2)
 
 
 def test_sizes_that_are_no_case_are_not_asked_about() -> None:
