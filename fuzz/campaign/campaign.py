@@ -143,9 +143,11 @@ class Campaign:
         """
         explore(strategy, seed, lambda case: self._visit(case, until, most_cases))
         self._settle()
-        for failure in self._waiting:
+        unexplained = [failure for failure, _ in self._doubtful if not self.suspects.may_act(failure.key, failure.case)]
+        for failure in (*self._waiting, *unexplained):
             self._listener.came_late(failure)
         self._waiting.clear()
+        self._doubtful.clear()
         self.progress.stop_reason = "time"
 
     def replay(self, cases: Iterable[Case]) -> list[tuple[Case, CaseResult]]:
@@ -172,7 +174,7 @@ class Campaign:
     def _settle(self) -> None:
         """Wait for everything that is queued, and reduce what there is time for."""
         self._executor.drain()
-        while self._doubtful or self._shared or self._retries:
+        while (self._doubtful or self._shared or self._retries) and self._budget.left > 0:
             self._explain_doubtful()
             self._executor.drain()
         self._reduce_waiting()
@@ -274,7 +276,7 @@ class Campaign:
                 self._waiting.append(failure)
             elif (unexplained := self._explained_meanwhile(failure)) is not None:
                 self._investigate(unexplained)
-        if self._doubtful or self._shared or self._retries:
+        if (self._doubtful or self._shared or self._retries) and self._budget.left > 0:
             self._settle()
 
     def _explained_meanwhile(self, failure: Failure) -> Failure | None:

@@ -73,8 +73,9 @@ class Condition:
         return turn(case)
 
     def resembles(self, other: Condition) -> bool:
-        """Whether both are about the same choices, and about sizes of which one at least is the same."""
-        return self.choices.keys() == other.choices.keys() and bool(self.sizes.keys() & other.sizes.keys())
+        """Whether both are about the same choices, and about sizes of which one at least is the same, or about none."""
+        sizes = self.sizes.keys() & other.sizes.keys() or not self.sizes.keys() | other.sizes.keys()
+        return self.choices.keys() == other.choices.keys() and bool(sizes)
 
     def _choices_neutral(self, case: Case) -> Iterator[Case]:
         yield from _neutral(case, [name for name in self.choices if name not in fields.FILLS])

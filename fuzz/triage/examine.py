@@ -34,11 +34,12 @@ class Effort(enum.Enum):
 
 
 PROBES: Final = {
-    Effort.FULL: (1, 2, 3, 16, 32, 64, 65, 128, 1024, 4096),
+    Effort.FULL: (1, 2, 3, 16, 32, 64, 65, 128, 192, 1024, 4096),
     Effort.LITTLE: (1, 2, 3, 64, 65),
     Effort.LEAST: (1, 64),
 }
-"""Sizes that are tried in place of the minimal one: both sides of one, of a warp, of a block, and large ones."""
+"""Sizes that are tried in place of the minimal one: both sides of one, of a warp, of a block, and large ones. An odd number
+of blocks is among them, or multiples of one block would pass for multiples of two."""
 
 PROBED_ROWS: Final = {Effort.FULL: (1, 2, 3, 4, 5, 8, 16, 17, 32, 64), Effort.LITTLE: (1, 2, 4, 64), Effort.LEAST: (1, 64)}
 

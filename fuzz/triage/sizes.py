@@ -119,7 +119,7 @@ def _number(modulus: int | str, blocksize: int) -> int:
 
 _FROM_WORD: Final[dict[str, SizeRule]] = {
     "odd": SizeRule(not_multiple_of=2),
-    "unaligned": SizeRule(not_multiple_of=64),
+    "unaligned": SizeRule(not_multiple_of=POWERS[-1]),
     "even": SizeRule(multiple_of=2),
     "aligned": SizeRule(multiple_of=4),
     "large": SizeRule(least=2),

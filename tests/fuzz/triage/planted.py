@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis.strategies import SearchStrategy
@@ -14,13 +18,14 @@ from hypothesis.strategies import SearchStrategy
 from fuzz.campaign import campaign as campaign_module
 from fuzz.campaign.budget import Budget
 from fuzz.campaign.campaign import Campaign, Candidate, Progress
-from fuzz.campaign.explore import explore
 from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.triage.bug import Failure
 from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import OTHER_PATHS
 from strategies.case import Case
 from strategies.cases import cases
+
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -115,17 +120,31 @@ def campaign(plants: Sequence[Plant], suspects: Suspects | None = None) -> tuple
     return Campaign(executor, Budget(3600.0), recorder, suspects), recorder, executor  # type: ignore[arg-type]
 
 
+_DRAW = """
+import json, sys
+from fuzz.campaign.explore import explore
+from strategies.cases import cases
+
+seen = []
+
+def visit(case):
+    seen.append(case.to_json())
+    return len(seen) < int(sys.argv[2])
+
+explore(cases(), int(sys.argv[1]), visit)
+json.dump(seen, sys.stdout)
+"""
+
+
 @functools.cache
 def drawn(seed: int, count: int) -> tuple[Case, ...]:
-    """The first Cases of a search, drawn once: that is what takes the time, and equal seeds draw equal Cases."""
-    seen: list[Case] = []
+    """The first Cases of a search. They are drawn once, which is what takes the time.
 
-    def visit(case: Case) -> bool:
-        seen.append(case)
-        return len(seen) < count
-
-    explore(cases(), seed, visit)
-    return tuple(seen)
+    In a process of its own, because Hypothesis also draws numbers that it reads in the modules that are loaded.
+    """
+    command = [sys.executable, "-c", _DRAW, str(seed), str(count)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    return tuple(map(Case.from_json, json.loads(done.stdout)))
 
 
 def search(

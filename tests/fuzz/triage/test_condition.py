@@ -152,6 +152,13 @@ def test_the_stored_shape_does_not_count_where_the_layout_is_named() -> None:
     assert not named.holds(with_sizes(3, 4))
 
 
+def test_a_layout_is_named_also_where_either_fails() -> None:
+    either = Condition({"weight.layout": frozenset(Layout)}, {OUT: parse("odd")})
+    assert either.holds(with_sizes(3, 4))
+    assert either.holds(with_sizes(3, 4, Layout.IN_OUT))
+    assert not either.holds(with_sizes(4, 3, Layout.IN_OUT))
+
+
 def test_the_stored_shape_counts_with_all_sizes_together() -> None:
     both = on_sizes(out="odd", in_=">= 65")
     assert both.holds(with_sizes(3, 65, Layout.IN_OUT))
@@ -348,8 +355,8 @@ def test_two_that_leave_nothing_cannot_be_taken_back() -> None:
         (on_sizes(out="odd"), on_sizes(in_="odd"), False),
         (on_sizes(out="odd"), Condition(IN_OUT.choices, ODD_OUT.sizes), False),
         (Condition(IN_OUT.choices, ODD_OUT.sizes), Condition({"weight.layout": frozenset(Layout)}, ODD_OUT.sizes), True),
-        (IN_OUT, IN_OUT, False),
-        (Condition(), Condition(), False),
+        (IN_OUT, IN_OUT, True),
+        (Condition(), Condition(), True),
     ],
 )
 def test_conditions_resemble_each_other_by_their_fields(one: Condition, other: Condition, resembles: bool) -> None:  # noqa: FBT001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import operator
@@ -218,6 +219,13 @@ def test_a_pattern_concerns_every_path_and_how_of_its_surfaces(file: Path, path:
     assert not issue.concerns(FailureKey("functional.gemv_4bit", path, Symptom.CONTEXT_LOST, how))
 
 
+def test_a_pattern_may_name_its_how(file: Path) -> None:
+    issue = only(file, PATTERN, how=LOST.how)
+    assert issue.concerns(LOST)
+    assert not issue.concerns(dataclasses.replace(LOST, how=""))
+    assert not issue.concerns(dataclasses.replace(LOST, how="CUDA error: an illegal memory access"))
+
+
 def test_a_pattern_may_name_its_paths(file: Path) -> None:
     issue = only(file, PATTERN, paths=["linear4bit"])
     assert issue.concerns(FailureKey("nn.Linear4bit", "linear4bit", Symptom.CONTEXT_LOST, ""))
@@ -381,7 +389,7 @@ def test_rows_that_are_no_tables(file: Path, text: str) -> None:
 
 @pytest.mark.parametrize("row", [ROW, PATTERN], ids=["signature", "pattern"])
 def test_an_unknown_key(file: Path, row: Mapping[str, Any]) -> None:
-    known = "signature, surfaces, symptoms, triggers, link, versions, reason, title, paths, device, expires, cases"
+    known = "signature, surfaces, symptoms, triggers, link, versions, reason, title, paths, how, device, expires, cases"
     assert refused_row(file, row, colour="red") == f"unknown key 'colour'; known are {known}"
 
 
@@ -409,7 +417,7 @@ def test_a_row_that_is_neither(file: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [1, True, [], {}, 0.48, dt.date(2026, 1, 1)], ids=str)
-@pytest.mark.parametrize(("row", "key"), [*((ROW, key) for key in ("signature", *TEXTS)), (PATTERN, "title")])
+@pytest.mark.parametrize(("row", "key"), [*((ROW, key) for key in ("signature", *TEXTS)), (PATTERN, "title"), (PATTERN, "how")])
 def test_a_value_that_is_not_text(file: Path, row: Mapping[str, Any], key: str, value: object) -> None:
     assert refused_row(file, row, **{key: value}) == f"{key!r} is not text"
 
@@ -472,9 +480,9 @@ def test_what_is_no_symptom(file: Path, symptom: str) -> None:
     assert refused_row(file, PATTERN, symptoms=["context lost", symptom]) == f"{symptom!r} is not a symptom; they are {every}"
 
 
-@pytest.mark.parametrize("key", ["surfaces", "symptoms", "triggers", "paths", "title"])
+@pytest.mark.parametrize("key", ["surfaces", "symptoms", "triggers", "paths", "how", "title"])
 def test_a_row_is_a_signature_or_a_pattern(file: Path, key: str) -> None:
-    value = {**PATTERN, "paths": ["gemv_4bit"]}[key]
+    value = {**PATTERN, "paths": ["gemv_4bit"], "how": "RuntimeError"}[key]
     assert refused_row(file, ROW, **{key: value}) == f"a row with a signature has no {key!r}"
 
 

@@ -1,12 +1,11 @@
-"""How well campaigns find defects: all of those that are planted, each once, under one name whatever was drawn.
-
-Planted conditions look at sizes as they are stored, because that is what kernels see.
-"""
+"""How well campaigns find defects: all of those that are planted, each once, under one name whatever was drawn."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from fuzz.engine.verdict import Symptom
 from fuzz.triage.known import KnownIssue, load
 from fuzz.triage.suspects import Suspects
 from strategies import fields
-from strategies.case import Case, Fill, FloatDType, PackedView, QuantType, Relation, StorageDType
+from strategies.case import Case, Fill, FloatDType, Layout, PackedView, QuantType, Relation, StorageDType
 from strategies.cases import cases
 from tests.fuzz.triage.planted import Plant, Recorder, campaign, drawn, search
 
@@ -55,7 +54,10 @@ QUIET = (
             and in_dtypes(case, FloatDType.BFLOAT16, FloatDType.FLOAT16)
         ),
     ),
-    Plant("a size", lambda case: case.weight.stored_shape[1] % 2 == 1 and case.weight.stored_shape[1] >= 3000),
+    Plant(
+        "a size",
+        lambda case: case.weight.layout is Layout.OUT_IN and case.weight.in_features % 2 == 1 and case.weight.in_features > 2048,
+    ),
     Plant(
         "rows and a fill",
         lambda case: case.activation.rows >= 65 and case.weight.fill is Fill.TINY and case.weight.dtype is FloatDType.FLOAT16,
@@ -98,7 +100,9 @@ def known(folder: Path, *signatures: str) -> tuple[KnownIssue, ...]:
 
 
 def test_one_defect_is_loud_and_four_are_quiet() -> None:
-    searched = [case for seed in range(SEEDS) for case in drawn(seed, CASES)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        searches = list(pool.map(lambda seed: drawn(seed, CASES), range(SEEDS)))
+    searched = list(itertools.chain.from_iterable(searches))
     rates = {plant.name: sum(map(plant.condition, searched)) / len(searched) for plant in FIVE}
     assert 0.5 <= rates.pop("loud") <= 0.7
     assert all(0.001 <= rate <= 0.01 for rate in rates.values()), rates
@@ -159,7 +163,9 @@ def unlike(*fills: Fill) -> bool:
 
 def leaves_the_range(case: Case) -> bool:
     """As good as a matter of chance, as partial sums of a kernel are."""
-    large = case.activation_dtype is FloatDType.FLOAT16 and case.weight.fill in {Fill.HUGE, Fill.NORMAL} and case.activation.fill is Fill.HUGE
+    large = (
+        case.activation_dtype is FloatDType.FLOAT16 and case.weight.fill in {Fill.HUGE, Fill.NORMAL} and case.activation.fill is Fill.HUGE
+    )
     width = case.weight.in_features
     return large and (7 * case.seed + width) % 5 < min(width // 10, 5)
 
@@ -248,8 +254,10 @@ SINGLE: dict[str, tuple[Plant, str]] = {
             paths=PRODUCTS,
             symptom=Symptom.CONTEXT_LOST,
         ),
-        "matmul_4bit | context lost | triggers: activation.dtype=float16, activation.rows=large, weight.in_features=aligned, "
-        "weight.out_features=odd+large",
+        (
+            "matmul_4bit | context lost | triggers: activation.dtype=float16, activation.rows=large, weight.in_features=aligned, "
+            "weight.out_features=odd+large"
+        ),
     ),
     "every path": (
         Plant(
@@ -283,12 +291,25 @@ def test_a_defect_has_one_name_whatever_was_drawn(monkeypatch: pytest.MonkeyPatc
 def test_two_defects_in_one_field_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     odd = Plant("odd", lambda case: case.weight.in_features % 2 == 1)
     stored = Plant("stored", lambda case: case.weight.in_features % 32 != 0 and case.quantization.storage is StorageDType.FLOAT32)
-    for seed in range(3):
-        _, recorder, _ = search(monkeypatch, [odd, stored], drawn(seed, FEW_CASES))
-        assert found(recorder) == [
-            f"{SURFACE} | wrong value | triggers: quantization.storage=float32, weight.in_features=unaligned",
-            f"{SURFACE} | wrong value | triggers: weight.in_features=odd",
-        ]
+    searched = [case for seed in range(5) for case in drawn(seed, FEW_CASES)]
+    _, recorder, _ = search(monkeypatch, [odd, stored], searched)
+    assert found(recorder) == [
+        f"{SURFACE} | wrong value | triggers: quantization.storage=float32, weight.in_features=unaligned",
+        f"{SURFACE} | wrong value | triggers: weight.in_features=odd",
+    ]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a rule about one size of an [in, out] weight is taken back for both, because kernels may mean either"
+)
+def test_a_defect_of_transposed_weights_shows_beside_a_rule_about_the_other_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    loud = Plant("loud", lambda case: case.weight.out_features % 2 == 1)
+    quiet = Plant("quiet", lambda case: case.weight.layout is Layout.IN_OUT and case.weight.in_features % 2 == 1)
+    _, recorder, _ = search(monkeypatch, [loud, quiet], drawn(0, CASES))
+    assert found(recorder) == [
+        f"{SURFACE} | wrong value | triggers: weight.in_features=odd, weight.layout=in_out",
+        f"{SURFACE} | wrong value | triggers: weight.out_features=odd",
+    ]
 
 
 def test_a_loud_defect_about_choices_hides_no_quiet_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,22 +336,20 @@ ENDINGS = [Symptom.WRONG_SHAPE, Symptom.UNEXPECTED_EXCEPTION, Symptom.CONTEXT_LO
 @pytest.mark.parametrize("symptom", ENDINGS)
 @a_seed
 def test_a_defect_that_fails_in_another_way_hides_no_other(monkeypatch: pytest.MonkeyPatch, symptom: Symptom, seed: int) -> None:
-    """On a third of the Cases the path fails in another way first."""
+    """On half of the Cases the path fails in another way first, and only where it does not the other one shows: that is in its name."""
     mask = Plant("mask", lambda case: case.weight.stored_shape[1] % 64 != 0, symptom=symptom)
     masked = Plant("masked", lambda case: case.bias and case.activation.rows >= 33)
     _, recorder, _ = search(monkeypatch, [mask, masked], drawn(seed, FEW_CASES))
     assert found(recorder) == sorted(
         [
             f"{SURFACE} | {symptom.value} | triggers: weight.in_features=unaligned",
-            f"{SURFACE} | wrong value | triggers: activation.rows=large, bias=True",
+            f"{SURFACE} | wrong value | triggers: activation.rows=large, bias=True, weight.in_features=aligned",
         ]
     )
 
 
 @pytest.mark.parametrize("symptom", ENDINGS)
-def test_a_defect_that_every_case_hides_is_seen_when_the_other_one_is_taken_back(
-    monkeypatch: pytest.MonkeyPatch, symptom: Symptom
-) -> None:
+def test_a_defect_that_every_case_hides_is_seen_when_the_other_one_is_taken_back(monkeypatch: pytest.MonkeyPatch, symptom: Symptom) -> None:
     mask = Plant("mask", lambda case: case.bias, symptom=symptom)
     masked = Plant("masked", lambda case: case.activation.rows >= 33 and case.quantization.quant_type is QuantType.FP4)
     searched = list(map(always({"bias": True}), drawn(0, FEW_CASES)))

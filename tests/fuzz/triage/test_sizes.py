@@ -195,11 +195,11 @@ def test_words_can_be_read_and_stay_the_same(rule: SizeRule) -> None:
     ("words", "rule"),
     [
         ("odd", SizeRule(not_multiple_of=2)),
-        ("unaligned", SizeRule(not_multiple_of=64)),
+        ("unaligned", SizeRule(not_multiple_of=4096)),
         ("even", SizeRule(multiple_of=2)),
         ("large", SizeRule(least=2)),
         ("odd+large", SizeRule(not_multiple_of=2, least=2)),
-        ("unaligned+even+large", SizeRule(not_multiple_of=64, multiple_of=2, least=2)),
+        ("unaligned+even+large", SizeRule(not_multiple_of=4096, multiple_of=2, least=2)),
         ("small", SizeRule(most=63)),
         ("irregular", irregular(64, ROUND)),
     ],

@@ -88,6 +88,18 @@ def _several_rows(call: Call) -> bool:
     return call.activation is not None and call.activation.shape[:-1].numel() > 1
 
 
+def _shift(result: torch.Tensor) -> torch.Tensor:
+    return result + result.abs().amax() + 1
+
+
+def _narrow(call: Call) -> bool:
+    return call.activation is not None and call.activation.dtype is not torch.float32
+
+
+def _rows(call: Call) -> int:
+    return 0 if call.activation is None else call.activation.numel() // call.activation.shape[-1]
+
+
 FAULTS: Final = (
     Fault(name="exit", function="ops.gemm_4bit", condition=lambda call: call.shape[0] >= 33, effect=_exit),
     Fault(
@@ -109,6 +121,40 @@ FAULTS: Final = (
         function="functional.dequantize_4bit",
         condition=lambda call: call.nested and call.quant_type == "nf4",
         effect=_spoil_last,
+    ),
+    # One loud fault and four quiet ones on one path with one symptom: they fail about 60 % and 0.5 % of all cases.
+    Fault(name="loud", function="matmul_4bit", condition=_narrow, effect=_shift),
+    Fault(
+        name="quiet_blocks",
+        function="matmul_4bit",
+        condition=lambda call: call.quant_type == "fp4" and call.nested and call.blocksize == 1024 and call.bias is not None,
+        effect=_shift,
+    ),
+    Fault(
+        name="quiet_rows",
+        function="matmul_4bit",
+        condition=lambda call: (
+            _rows(call) >= 50 and not call.nested and call.blocksize == 32 and call.quant_type == "nf4" and call.bias is not None
+        ),
+        effect=_shift,
+    ),
+    Fault(
+        name="quiet_odd",
+        function="matmul_4bit",
+        condition=lambda call: call.shape[1] % 2 == 1 and call.shape[1] >= 33 and call.nested and call.blocksize == 256,
+        effect=_shift,
+    ),
+    Fault(
+        name="quiet_rank",
+        function="matmul_4bit",
+        condition=lambda call: (
+            call.activation is not None
+            and call.activation.dim() == 3
+            and call.shape[0] % 32 == 0
+            and call.quant_type == "fp4"
+            and call.blocksize == 64
+        ),
+        effect=_shift,
     ),
     Fault(name="flaky", function="nn.Linear4bit", condition=_several_rows, effect=_spoil_now_and_then),
 )
