@@ -11,10 +11,11 @@ so that the search does not wait for it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -25,12 +26,13 @@ from fuzz.campaign.explore import explore
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Bug, Failure, Suspect
-from fuzz.triage.condition import Condition, all_taken_back
+from fuzz.triage.condition import Condition, all_taken_back, parse_triggers
 from fuzz.triage.examine import other_view
 from fuzz.triage.investigate import Investigation, Investigator
 from fuzz.triage.reduce import OutOfTime, Reduction
 from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import QUANTIZE, selection
+from strategies import fields
 from strategies.case import Case
 
 REDUCE_LIMIT: Final = 45.0
@@ -54,6 +56,9 @@ RECOVERY_SHARE: Final = 0.2
 MOST_WAITING: Final = 8
 """Unexplained failures of one kind that are kept until one of them is reduced; they may be different defects."""
 
+AGAIN: Final = 2
+"""Runs in which a failure has to come back before it is reduced."""
+
 DEEPEST: Final = 3
 """How often a failure that appears only when what is known is taken back is followed, each time one Case further."""
 
@@ -72,6 +77,9 @@ class Listener(Protocol):
 
     def came_late(self, failure: Failure) -> None:
         """A failure was seen when no time was left to reduce and confirm it."""
+
+    def went_away(self, failure: Failure) -> None:
+        """A failure did not come back when its Case was run again."""
 
     def seconds_to_finish(self, more: FailureKey | None = None) -> float:
         """Seconds that the listener needs at the end for the candidates it works on, and for one `more`."""
@@ -129,6 +137,7 @@ class Campaign:
         self._waiting: list[Failure] = []
         self._deadline = 0.0
         self._skipped: Counter[FailureKey] = Counter()
+        self._unsteady: Counter[FailureKey] = Counter()
         self._investigator = Investigator(self._trial, self.suspects)
         self.progress = Progress()
 
@@ -301,6 +310,10 @@ class Campaign:
         return None
 
     def _investigate(self, failure: Failure) -> None:
+        again = self._fails_again(failure)
+        if again < AGAIN:
+            self._set_apart(failure, again)
+            return
         found = self._investigation(failure)
         if isinstance(found, Failure):  # time was up; what was reduced so far is kept for the next time
             self._waiting.append(found)
@@ -322,6 +335,24 @@ class Campaign:
         self.progress.candidates += 1
         self._listener.reduced(Candidate(bug, failure, found.verdict, found.reduction))
 
+    def _fails_again(self, failure: Failure) -> int:
+        """In how many of `AGAIN` runs the failure comes back. Reducing one that does not would follow chance."""
+        with self._patience(failure.key):
+            results = [self._executor.run(failure.case, selection(failure.key)) for _ in range(AGAIN)]
+        return sum(result.failure(failure.key) is not None for result in results)
+
+    def _set_apart(self, failure: Failure, again: int) -> None:
+        """What comes and goes is not reduced, but counted in fresh processes; what has gone is named. More of it is put off."""
+        self._unsteady[failure.key] += 1
+        self._skipped[failure.key] = 2 ** self._unsteady[failure.key]
+        if not again:
+            self._listener.went_away(failure)
+            return
+        triggers = fields.triggers(failure.case)
+        bug = Bug(failure.key, failure.case, triggers, [parse_triggers(triggers)], {failure.key.path})
+        self.progress.candidates += 1
+        self._listener.reduced(Candidate(bug, failure, failure.verdict, Reduction(failure.case, 0, finished=False)))
+
     def _region_of(self, found: Investigation) -> Suspect | None:
         self._deadline += REDUCE_LEAST
         try:
@@ -339,11 +370,17 @@ class Campaign:
     def _investigation(self, failure: Failure) -> Investigation | Suspect | Failure:
         spare = self._budget.left - self._listener.seconds_to_finish(failure.key)
         self._deadline = time.monotonic() + min(REDUCE_LIMIT, max(spare * REDUCE_SHARE, REDUCE_LEAST))
+        with self._patience(failure.key):
+            return self._investigator.investigate(failure)
+
+    @contextlib.contextmanager
+    def _patience(self, key: FailureKey) -> Iterator[None]:
+        """The watchdog's time while only `key` is looked for."""
         watchdog = self._executor.watchdog
-        if failure.key.symptom is Symptom.HANG:
+        if key.symptom is Symptom.HANG:
             self._executor.watchdog = min(watchdog, HANG_WATCHDOG)
         try:
-            return self._investigator.investigate(failure)
+            yield
         finally:
             self._executor.watchdog = watchdog
 

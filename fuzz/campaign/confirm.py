@@ -6,8 +6,10 @@ import dataclasses
 import heapq
 import os
 import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 from fuzz.campaign.campaign import CLOSING, HANG_WATCHDOG, Candidate
@@ -28,8 +30,11 @@ FEW_CORES: Final = 4
 SCRIPT_STARTS: Final = 2.0 if (os.cpu_count() or 1) < FEW_CORES else 1.5
 """A script's duration in cold starts: its own, the second process of those that may die, and on few cores the search beside it."""
 
-EXTENT_LIMIT: Final = 10.0
+EXTENT_LIMIT: Final = 8.0
 """Seconds for seeing what else a defect affects. A hundred Cases that do not end the child take one or two."""
+
+RECENT: Final = 4
+"""Confirmations by which the cost of the next one is judged."""
 
 PROVOKE_LIMIT: Final = 30.0
 """Seconds for provoking what does not fail in every process."""
@@ -74,7 +79,7 @@ class Confirmation:
         self._site, self._directory = site, directory
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
         self._jobs: list[_Job] = []
-        self._slowest = 0.0
+        self._durations: deque[float] = deque(maxlen=RECENT)
 
     def add(self, candidate: Candidate) -> None:
         """Begin to confirm a candidate."""
@@ -97,7 +102,8 @@ class Confirmation:
     def _cost(self, key: FailureKey) -> float:
         site = self._site
         # The machine may have become busier than it was at the start.
-        cost = max(site.start_seconds * SCRIPT_STARTS + site.fork_seconds * (ATTEMPTS + 2), self._slowest)
+        recent = fmean(self._durations) if self._durations else 0.0
+        cost = max(site.start_seconds * SCRIPT_STARTS + site.fork_seconds * (ATTEMPTS + 2), recent)
         if key.symptom is not Symptom.HANG:
             return cost
         return cost + HANG_TIMEOUT + ATTEMPTS * self._watchdog(key)
@@ -155,7 +161,7 @@ class Confirmation:
             return self._confirm_now(job.candidate)
         finally:
             if job.candidate.bug.key.symptom is not Symptom.HANG:
-                self._slowest = max(self._slowest, time.monotonic() - began)
+                self._durations.append(time.monotonic() - began)
 
     def _confirm_now(self, candidate: Candidate) -> Finding:
         case, verification = self._verify(candidate)
@@ -170,7 +176,10 @@ class Confirmation:
         except ValueError:  # its kind of failure has no script: it stays unconfirmed
             return finding
         path = self._directory.write_script(finding, script)
-        finding = dataclasses.replace(finding, script=run_script(path), extent=self._extent(candidate, case))
+        with ThreadPoolExecutor(1) as beside:  # a script is mostly a cold start
+            run = beside.submit(run_script, path)
+            extent = self._extent(candidate, case)
+            finding = dataclasses.replace(finding, script=run.result(), extent=extent)
         self._directory.write_finding(finding, script)
         return finding
 

@@ -183,9 +183,15 @@ class Session:
 
     def came_late(self, failure: Failure) -> None:
         """Remember a failure that there was no time to confirm: it is in `observations.jsonl` and in `run.json`."""
+        self._remember(failure, "seen too late to be reduced and confirmed; a larger budget gives it time")
+
+    def went_away(self, failure: Failure) -> None:
+        """Remember a failure that did not come back: what an earlier Case left behind, or something that depends on chance."""
+        self._remember(failure, "it did not come back when its Case was run again")
+
+    def _remember(self, failure: Failure, reason: str) -> None:
         key = failure.key
         name = signature(key.surface, key.path, key.symptom.value, key.how, fields.triggers(failure.case))
-        reason = "seen too late to be reduced and confirmed; a larger budget gives it time"
         if all(entry["kind"] != str(key) for entry in self._late):
             self._late.append({"signature": name, "slug": "", "reason": reason, "kind": str(key)})
 

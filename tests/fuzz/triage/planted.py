@@ -109,6 +109,9 @@ class Recorder:
     def came_late(self, failure: Failure) -> None:
         self.late.append(failure)
 
+    def went_away(self, failure: Failure) -> None:
+        self.late.append(failure)
+
     def seconds_to_finish(self, more: FailureKey | None = None) -> float:
         del more
         return 0.0
