@@ -180,15 +180,15 @@ _MEMBERS: Final[dict[str, schema.Check]] = {
 def signature(surface: str, path: str, symptom: str, how: str, triggers: dict[str, Any]) -> str:
     """What makes two findings the same one: no measured value, shape or seed.
 
-    Of a fill it only says that a dull one does not do: which one is the dullest that does depends on the sizes.
+    Of fills it only says that dull ones do not do: which one does, and in which tensor, depends on the sizes.
     """
-    fields = ", ".join(_trigger(name, value) for name, value in sorted(triggers.items())) or "none"
+    fields = ", ".join(sorted({_trigger(name, value) for name, value in triggers.items()})) or "none"
     told_apart = f" ({how})" if how and symptom not in _VARIABLE_ENDINGS and how not in _VARIABLE else ""
     return f"{surface} | {path} | {symptom}{told_apart} | triggers: {fields}"
 
 
 def _trigger(name: str, value: Any) -> str:
-    return f"{name}!=ones" if name in FILLS else f"{name}={value}"
+    return "fill!=ones" if name in (*FILLS, "fill") else f"{name}={value}"
 
 
 def read_json(path: Path) -> Any:

@@ -53,6 +53,9 @@ CLOSING: Final = 2.0
 RECOVERY_SHARE: Final = 0.2
 """Part of the time that may go into replacing children. Beyond it the paths that end them rest for a while."""
 
+REGION_LIMIT: Final = 15.0
+"""Seconds for seeing whether what was found is a part of what is known."""
+
 MOST_WAITING: Final = 8
 """Unexplained failures of one kind that are kept until one of them is reduced; they may be different defects."""
 
@@ -157,7 +160,7 @@ class Campaign:
             self._listener.came_late(failure)
         self._waiting.clear()
         self._doubtful.clear()
-        self.progress.stop_reason = "time"
+        self.progress.stop_reason = "cases" if most_cases is not None and self.progress.cases >= most_cases else "time"
 
     def replay(self, cases: Iterable[Case]) -> list[tuple[Case, CaseResult]]:
         """Run Cases before anything is drawn, and everything that follows from their failures."""
@@ -354,7 +357,7 @@ class Campaign:
         self._listener.reduced(Candidate(bug, failure, failure.verdict, Reduction(failure.case, 0, finished=False)))
 
     def _region_of(self, found: Investigation) -> Suspect | None:
-        self._deadline += REDUCE_LEAST
+        self._deadline = max(self._deadline, time.monotonic()) + REGION_LIMIT
         try:
             return self._investigator.region_of(found)
         except OutOfTime:

@@ -137,8 +137,8 @@ class Session:
         findings = confirmation.finish()
         before = {finding.signature for finding in self.findings}
         self._finished = True
-        self.findings = [finding for finding in findings if finding.verified]
-        self._unconfirmed = [_unconfirmed(finding) for finding in findings if not finding.verified]
+        self.findings = [finding for finding in findings if finding.verified and finding.minimal]
+        self._unconfirmed = [_unconfirmed(finding) for finding in findings if not (finding.verified and finding.minimal)]
         self._write_record(campaign.progress.stop_reason)
         return [finding for finding in self.findings if finding.signature not in before]
 
@@ -148,7 +148,7 @@ class Session:
             self._work[1].shutdown()
         if self._work is not None and not self._finished:
             self._work[0].progress.stop_reason = "interrupted"
-            self.findings = [finding for finding in self._work[1].abandon() if finding.verified]
+            self.findings = [finding for finding in self._work[1].abandon() if finding.verified and finding.minimal]
             self._write_record("interrupted")
         self._executor.close()
 
@@ -246,7 +246,9 @@ def _unconfirmed(finding: Finding) -> dict[str, str]:
     if finding.flaky:
         rates = [f"{finding.reproduced} of {finding.attempts}", *(f"{rate} ({name})" for name, rate in finding.provoked.items())]
         return entry | {"reason": "it fails in some fresh processes and not in others", "rate": ", ".join(rates)}
-    if finding.reproduced < finding.attempts:
+    if finding.verified:
+        reason = "it fails in fresh processes, but came and went while it was reduced, so that there is no name for it"
+    elif finding.reproduced < finding.attempts:
         reason = f"failed in {finding.reproduced} of {finding.attempts} fresh processes"
     elif finding.script is None:
         reason = "there is no script for it"

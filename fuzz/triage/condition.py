@@ -14,7 +14,8 @@ from strategies.case import Case, CaseError, Fill, Layout
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 NOT_ONES: Final = "!=ones"
-"""What signatures say of a fill."""
+ANY_FILL: Final = "fill"
+"""What signatures say of fills, as one field: that of some tensor is not ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def parse_triggers(triggers: Mapping[str, Any]) -> Condition:
     """The condition of triggers as a finding or a known-issues file has them.
 
     A choice field has one value or a list of values, as in the JSON of a Case; a size has a rule; a fill may be
-    "!=ones".
+    "!=ones", and so may be "fill", which signatures have for the fill of whatever tensor.
 
     Raises:
         CaseError: no such field, or no such value of it.
@@ -154,6 +155,9 @@ def parse_triggers(triggers: Mapping[str, Any]) -> Condition:
             if not isinstance(value, str):
                 raise SizeRuleError(f'{name} is {value!r}, not a rule about a size, such as "odd", "% 64 != 0" or ">= 33"')
             sizes[name] = parse(value)
+        elif name == ANY_FILL and value == NOT_ONES:
+            if len(triggers) == 1:  # beside others it only says when the defect can be seen
+                choices["weight.fill"] = frozenset(Fill) - {Fill.ONES}
         elif name in fields.FILLS and value == NOT_ONES:
             choices[name] = frozenset(Fill) - {Fill.ONES}
         else:

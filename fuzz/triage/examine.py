@@ -64,28 +64,31 @@ class Examined:
     condition: Condition
 
 
-def examine(case: Case, ask: Ask, effort: Effort = Effort.FULL) -> Examined:
+def examine(case: Case, ask: Ask, effort: Effort = Effort.FULL, *, numbers: bool = False) -> Examined:
     """The triggers of a minimal Case.
 
     Args:
         case: minimal: no choice can be duller and no size smaller by one.
         ask: is asked about some sizes of each dimension, and about the other values of each field that is not neutral.
         effort: how many sizes.
+        numbers: whether such a failure depends on the numbers anyway.
     """
-    triggers = {name: value for name, value in fields.triggers(case).items() if _needed(case, name, ask)}
+    fillings = REFILLED if numbers else 0
+    triggers = {name: value for name, value in fields.triggers(case).items() if _needed(case, name, ask, fillings)}
     choices = {name: frozenset(_failing_values(case, name, ask)) for name in triggers}
     revealing = _revealing(case, ask)
-    if by_chance(revealing, ask):  # then sizes only change the numbers, and each fill has its lucky ones
+    if numbers or by_chance(revealing, ask):  # then sizes only change the numbers, and each fill has its lucky ones
         widened = {name: values if name not in fields.FILLS else frozenset(fields.CHOICES[name][1:]) for name, values in choices.items()}
         return Examined(triggers, Condition(widened))
     sizes = {name: rule for name in fields.SIZES if (rule := size_rule(revealing, name, ask, effort)) is not None}
     return Examined(triggers | {name: rule.words for name, rule in sizes.items()}, Condition(choices, MappingProxyType(sizes)))
 
 
-def _needed(case: Case, name: str, ask: Ask) -> bool:
+def _needed(case: Case, name: str, ask: Ask, fillings: int) -> bool:
     """Whether the failure goes away with the neutral value: where the path cannot run, that is not what it needs.
 
-    Some releases take one view of the packed weight with each layout, so the other view is tried then.
+    Nor is it where other numbers fail with the neutral value. Some releases take one view of the packed weight with each
+    layout, so the other view is tried then.
     """
     try:
         changed = fields.replace(case, name, fields.neutral(name))
@@ -94,6 +97,8 @@ def _needed(case: Case, name: str, ask: Ask) -> bool:
             outcome = ask(other_view(changed))
     except CaseError:
         return True
+    if outcome is Outcome.PASSES and any(ask(other) is Outcome.FAILS for other in refilled(changed, fillings)):
+        return False
     return outcome not in {Outcome.FAILS, Outcome.NOT_RUN}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from fuzz.engine.executor import Executor
+from fuzz.engine.verdict import Outcome
 from fuzz.triage.bug import Bug
 from fuzz.triage.sizes import learn
 from fuzz.triage.verify import QUANTIZE, selection
@@ -50,17 +51,22 @@ class _Measurement:
         return time.monotonic() > self._deadline
 
     def _field(self, name: str) -> FieldExtent | None:
-        """One record; None if time is up or nothing else can be tried."""
+        """One record; None if time is up or nothing else can be told. Where the path does not run, nothing is told."""
+        trigger = name in self._bug.triggers
         outcomes = {fields.get(self._bug.minimal, name): True}
         for value, case in _variants(self._bug.minimal, name):
             if self._late:
                 return None
-            outcomes[value] = self._fails(case)
+            outcome = self._executor.run(case, selection(self._bug.key)).outcome(self._bug.key)
+            if outcome in {Outcome.FAILS, Outcome.PASSES}:
+                outcomes[value] = outcome is Outcome.FAILS
+        if len(outcomes) == 1 and not trigger:
+            return None
         failing = tuple(fields.json_value(value) for value, fails in outcomes.items() if fails)
         passing = tuple(fields.json_value(value) for value, fails in outcomes.items() if not fails)
         if name in fields.SIZES:
             failing, passing = tuple(sorted(failing)), tuple(sorted(passing))
-        return FieldExtent(name=name, trigger=name in self._bug.triggers, fails=failing, passes=passing, rule=self._rule(name, outcomes))
+        return FieldExtent(name=name, trigger=trigger, fails=failing, passes=passing, rule=self._rule(name, outcomes))
 
     def _rule(self, name: str, outcomes: dict[Any, bool]) -> str:
         if name not in self._bug.triggers or name not in fields.SIZES:
@@ -72,12 +78,9 @@ class _Measurement:
         rule = known if agrees else found
         return rule.text if rule is not None else ""
 
-    def _fails(self, case: Case, path: str | None = None) -> bool:
-        key = self._bug.key
-        result = self._executor.run(case, selection(key) if path is None else [path])
-        if path is None:
-            return result.failure(key) is not None
-        return any(verdict.path == path and verdict.symptom is key.symptom for verdict in result.failures)
+    def _fails_in_linear4bit(self, case: Case) -> bool:
+        result = self._executor.run(case, [LINEAR])
+        return any(verdict.path == LINEAR and verdict.symptom is self._bug.key.symptom for verdict in result.failures)
 
     def _linear4bit(self) -> str:
         """Whether users of the module can reach the defect."""
@@ -88,7 +91,7 @@ class _Measurement:
             return "no: the module hands on its packed weight as it was returned"
         if self._bug.key.path == QUANTIZE:
             return "yes"  # it calls quantize_4bit with the same arguments
-        return "yes" if self._fails(case, LINEAR) else "no: it does not fail there with this input"
+        return "yes" if self._fails_in_linear4bit(case) else "no: it does not fail there with this input"
 
 
 def _others(bug: Bug) -> Iterator[str]:

@@ -27,7 +27,7 @@ EFFORTS: Final = {
 }
 """Failures that cost a child each, or the watchdog's time, are looked at with fewer Cases."""
 
-NUMBERS: Final = 8
+NUMBERS: Final = 24
 """Other numbers that are tried on each path where a failure depends on them."""
 
 Trial = Callable[[Case, FailureKey], CaseResult]
@@ -88,7 +88,8 @@ class Investigator:
                 key, reduction = first_key, Reduction(again.case, reduction.trials + again.trials, again.finished)
                 kin = self._kin(reduction.case, key) | {failure.key.path: (failure.key, reduction.case)}
             verdict = self._run(reduction.case, key).failure(key) or failure.verdict
-            examined = examine(reduction.case, self._asker(reduction.case, key, avoid=False), EFFORTS.get(key.symptom, Effort.FULL))
+            effort, numbers = EFFORTS.get(key.symptom, Effort.FULL), key.symptom is Symptom.RANGE_DIVERGENCE
+            examined = examine(reduction.case, self._asker(reduction.case, key, avoid=False), effort, numbers=numbers)
         except OutOfTime:
             if key != failure.key:
                 return failure

@@ -33,6 +33,9 @@ FIRST_SEEDS: Final = 3
 TRADES: Final = ((fields.DIMENSIONS[0], fields.DIMENSIONS[1]), (fields.DIMENSIONS[0], fields.ROWS), (fields.DIMENSIONS[1], fields.ROWS))
 """Pairs of sizes: the first is rather small than the second."""
 
+TURNED_FILLS: Final = (Fill.ONE_HOT, Fill.INTEGERS, Fill.NORMAL)
+"""Fillings that are tried when a weight is turned around."""
+
 MAX_ROUNDS: Final = 8
 """Rounds over all fields; the second usually changes nothing and ends the reduction."""
 
@@ -150,7 +153,9 @@ class _Reducer:
     def _turn_around(self) -> None:
         """The neutral layout with the stored shape kept, for failures that depend on the shape and not the layout."""
         if self.best.weight.layout is Layout.IN_OUT and (turned := turn(self.best)) is not None:
-            self._try(turned)
+            # The other way round a filling puts its numbers elsewhere.
+            fills = dict.fromkeys((self.best.weight.fill, *TURNED_FILLS))
+            any(self._try(fields.replace(turned, "weight.fill", fill)) for fill in fills)
 
     def _trade(self) -> bool:
         """A smaller size for a larger one, for failures that need so much of both together.

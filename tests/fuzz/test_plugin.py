@@ -1,19 +1,23 @@
-"""Options and exit statuses, as a user meets them. Each test runs pytest on `fuzz/` and stops before anything is fuzzed."""
+"""Options and exit statuses, as a user meets them. Each test runs pytest on `fuzz/`; most stop before anything is fuzzed."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.commands import environment as standin
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "fuzz/", "-p", "no:cacheprovider", *arguments]
+def run(*arguments: str, environment: dict[str, str] | None = None, target: str = "fuzz/") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", target, "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
         command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **(environment or {})}
     )
@@ -27,6 +31,8 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> subproces
         (["--fuzz-watchdog", "soon"], "'soon' is not a duration"),
         (["--fuzz-device", "tpu"], "invalid choice: 'tpu'"),
         (["--fuzz-seed", "one"], "invalid int value: 'one'"),
+        (["--fuzz-cases", "0"], "--fuzz-cases is 0, not a whole number above 0"),
+        (["--fuzz-cases", "many"], "invalid int value: 'many'"),
         (["--known-issues", "no/such/file.toml"], "cannot read the known-issues file no/such/file.toml"),
         (["--reports-dir", "README.md/below"], "cannot write to the reports directory README.md/below"),
     ],
@@ -38,12 +44,77 @@ def test_bad_options_are_usage_errors_in_one_sentence(arguments: list[str], sent
     assert "ERROR" in line or "error" in line
 
 
-def test_a_typo_in_the_known_issues_file_is_a_usage_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('[[issue]]\nsignatur = "x"\n', "issue 1: unknown key 'signatur'; known are signature, "),
+        ("[[issue]", "is not TOML: "),
+    ],
+)
+def test_a_mistake_in_the_known_issues_file_is_a_usage_error(tmp_path: Path, text: str, sentence: str) -> None:
     file = tmp_path / "known.toml"
-    file.write_text('[[issue]]\nsignatur = "x"\n', encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     done = run("--known-issues", str(file))
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "issue 1 has an unknown key 'signatur'" in done.stderr + done.stdout
+    (line,) = [line for line in (done.stdout + done.stderr).splitlines() if sentence in line]
+    assert line.startswith("ERROR: ")
+    assert str(file) in line
+
+
+def test_a_file_of_the_corpus_that_is_no_case_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"format_version": 1, "colour": "red"}', encoding="utf-8")
+    done = run("--corpus", str(tmp_path))
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: {tmp_path / 'a.json'} is not a Case: unknown field colour" in done.stderr + done.stdout
+
+
+def test_the_files_of_the_project_are_the_defaults() -> None:
+    """Were one of them malformed, nobody could run anything."""
+    done = run("--collect-only", "-q", "--fuzz-cases", "1")
+    assert done.returncode == 0
+    help_text = run("--help").stdout
+    assert all(f"--{option}" in help_text for option in ("fuzz-cases", "corpus", "known-issues"))
+
+
+EXPIRED = """[[issue]]
+title = "a row that was never looked at again"
+surfaces = ["functional.gemv_4bit"]
+symptoms = ["hang"]
+triggers = {{ "bias" = true }}
+link = "unreported"
+versions = ">=0.48"
+reason = "a test"
+expires = 2024-01-01
+device = "{device}"
+"""
+
+
+@pytest.mark.parametrize(("device", "status"), [("cpu", 1), ("cuda", 0)])
+def test_a_row_that_has_expired_here_fails_the_run_and_is_named(tmp_path: Path, device: str, status: int) -> None:
+    file = tmp_path / "known.toml"
+    file.write_text(EXPIRED.format(device=device), encoding="utf-8")
+    arguments = ["--fuzz-device", "cpu", "--known-issues", str(file), "--reports-dir", str(tmp_path / "out")]
+    done = run(*arguments, environment=standin(()), target="fuzz/test_known_issues.py")
+    assert done.returncode == status, done.stdout
+    sentence = "a row that was never looked at again expired on 2024-01-01: look whether it is still there, then renew the row"
+    assert (sentence in done.stdout) is bool(status)
+
+
+def test_a_number_of_cases_ends_a_run_long_before_its_budget_and_the_corpus_is_among_them(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    for name in ("a", "b"):
+        case = {"format_version": 1, "weight": {"in_features": 64}, "bias": name == "a"}
+        (tmp_path / "corpus" / f"{name}.json").write_text(json.dumps(case), encoding="utf-8")
+    (tmp_path / "known.toml").write_text("", encoding="utf-8")
+    began = time.monotonic()
+    arguments = ["--fuzz-device", "cpu", "--fuzz-budget", "10m", "--fuzz-cases", "20", "--reports-dir", str(tmp_path / "out")]
+    files = ["--known-issues", str(tmp_path / "known.toml"), "--corpus", str(tmp_path / "corpus")]
+    done = run(*arguments, *files, environment=standin(()), target="fuzz/test_gemv_matrix.py")
+    assert done.returncode == 0, done.stdout
+    assert time.monotonic() - began < 100
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert 20 <= record["cases"] <= 28
+    assert record["stop_reason"] == "cases"
 
 
 def test_cuda_without_a_gpu_is_a_usage_error_and_not_a_skip(tmp_path: Path) -> None:
@@ -56,6 +127,7 @@ def test_collecting_only_starts_nothing(tmp_path: Path) -> None:
     done = run("--collect-only", "-q", "--reports-dir", str(tmp_path / "out"))
     assert done.returncode == 0
     assert "test_gemv_and_matrix_paths_agree" in done.stdout
+    assert "test_no_known_issue_has_expired" in done.stdout
     assert not (tmp_path / "out").exists()
 
 

@@ -35,9 +35,13 @@ class Recorder(planted.Recorder):
 
     needs: float = 0.0
     cases: int = 0
+    gone: list[Failure] = dataclasses.field(default_factory=list)
 
     def progressed(self, progress: Progress) -> None:
         self.cases = progress.cases
+
+    def went_away(self, failure: Failure) -> None:
+        self.gone.append(failure)
 
     def seconds_to_finish(self, more: FailureKey | None = None) -> float:
         return 0.0 if more is None else self.needs
@@ -70,8 +74,8 @@ def over(
     return Campaign(planted_executor, Budget(seconds), recorder, suspects), recorder, planted_executor  # type: ignore[arg-type]
 
 
-def wide(count: int, **changes: bool) -> list[Case]:
-    return [Case(weight=Weight(in_features=size), **changes) for size in range(1, count + 1)]
+def wide(count: int) -> list[Case]:
+    return [Case(weight=Weight(in_features=size)) for size in range(1, count + 1)]
 
 
 ODD = Plant("odd", lambda case: case.weight.in_features % 2 == 1)
@@ -120,6 +124,7 @@ def test_a_number_of_cases_ends_a_property(most: int) -> None:
     campaign, _, _ = over([])
     campaign.explore(drawing(Do.ANSWER), seed=1, until=3600.0, most_cases=most)
     assert most <= campaign.progress.cases <= most + 8, "those that were queued are still counted"
+    assert campaign.progress.stop_reason == "cases"
     campaign.explore(drawing(Do.ANSWER), seed=2, until=3600.0, most_cases=most + 50)
     assert most + 50 <= campaign.progress.cases <= most + 58, "it is the number of the whole run"
 
@@ -259,12 +264,10 @@ def test_what_comes_and_goes_is_a_candidate_as_it_was_seen() -> None:
 
 
 def test_what_has_gone_is_told_and_more_of_it_is_put_off() -> None:
-    gone: list[Failure] = []
     recorder = Recorder()
-    recorder.went_away = gone.append  # type: ignore[method-assign]
     campaign = Campaign(Unsteady([BIAS], period=1000), Budget(3600.0), recorder)  # type: ignore[arg-type]
     campaign.replay([Case(bias=True)])
-    assert [failure.case for failure in gone] == [Case(bias=True)]
+    assert [failure.case for failure in recorder.gone] == [Case(bias=True)]
     assert recorder.candidates == []
     assert campaign._skipped[KEY] == 2
 

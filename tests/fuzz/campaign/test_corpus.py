@@ -77,9 +77,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_corpus_of_the_project_can_be_read() -> None:
-    corpus = load(PROJECT / "fuzz" / "corpus")
-    assert len(corpus) > 5
-    assert len(set(corpus.values())) == len(corpus), "each Case is there once"
+    assert len(load(PROJECT / "fuzz" / "corpus")) > 5
 
 
 def write(reports: Path, stop_reason: str | None, sizes: list[int]) -> None:

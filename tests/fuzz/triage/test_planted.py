@@ -77,7 +77,7 @@ NAMES = {
         "quantization.storage=float32, weight.dtype=bfloat16"
     ),
     "a size": f"{SURFACE} | wrong value | triggers: weight.in_features=odd+large",
-    "rows and a fill": f"{SURFACE} | wrong value | triggers: activation.rows=large, weight.dtype=float16, weight.fill!=ones",
+    "rows and a fill": f"{SURFACE} | wrong value | triggers: activation.rows=large, fill!=ones, weight.dtype=float16",
 }
 """What each of the five must be called."""
 
@@ -207,7 +207,7 @@ SINGLE: dict[str, tuple[Plant, str]] = {
             ),
             paths=("dequantize_4bit",),
         ),
-        "dequantize_4bit | wrong value | triggers: weight.fill!=ones, weight.in_features=unaligned+aligned+large",
+        "dequantize_4bit | wrong value | triggers: fill!=ones, weight.in_features=unaligned+aligned+large",
     ),
     "several blocks with a dull fill": (
         Plant(
@@ -219,7 +219,7 @@ SINGLE: dict[str, tuple[Plant, str]] = {
                 and case.weight.fill is Fill.ONE_HOT
             ),
         ),
-        "matmul_4bit | wrong value | triggers: quantization.compress_statistics=True, weight.fill!=ones, weight.in_features=large",
+        "matmul_4bit | wrong value | triggers: fill!=ones, quantization.compress_statistics=True, weight.in_features=large",
     ),
     "bytes that fill no element": (
         Plant("a", is_stored_as_one_tensor),
@@ -271,7 +271,7 @@ SINGLE: dict[str, tuple[Plant, str]] = {
     ),
     "numbers that leave the range by chance": (
         Plant("a", leaves_the_range, paths=PRODUCTS, symptom=Symptom.RANGE_DIVERGENCE),
-        "matmul_4bit | range divergence | triggers: activation.dtype=float16, activation.fill!=ones, weight.fill!=ones",
+        "matmul_4bit | range divergence | triggers: activation.dtype=float16, fill!=ones",
     ),
 }
 
