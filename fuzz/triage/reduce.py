@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fuzz.triage.condition import turn
 from strategies import fields
 from strategies.case import Case, CaseError, Fill, Layout
 
@@ -152,10 +151,14 @@ class _Reducer:
 
     def _turn_around(self) -> None:
         """The neutral layout with the stored shape kept, for failures that depend on the shape and not the layout."""
-        if self.best.weight.layout is Layout.IN_OUT and (turned := turn(self.best)) is not None:
-            # The other way round a filling puts its numbers elsewhere.
-            fills = dict.fromkeys((self.best.weight.fill, *TURNED_FILLS))
-            any(self._try(fields.replace(turned, "weight.fill", fill)) for fill in fills)
+        weight = self.best.weight
+        if weight.layout is not Layout.IN_OUT:
+            return
+        # The other way round a filling puts its numbers elsewhere. What is quantized is one row of blocks in any shape.
+        row = {"weight.out_features": 1, "weight.in_features": weight.elements, "weight.layout": Layout.OUT_IN}
+        turned = {"weight.out_features": weight.in_features, "weight.in_features": weight.out_features, "weight.layout": Layout.OUT_IN}
+        fills = dict.fromkeys((weight.fill, *TURNED_FILLS))
+        any(self._try_sizes({**shape, "weight.fill": fill}) for shape in (turned, row) for fill in fills)
 
     def _trade(self) -> bool:
         """A smaller size for a larger one, for failures that need so much of both together.
@@ -170,7 +173,7 @@ class _Reducer:
                         return True
         return False
 
-    def _try_sizes(self, sizes: Mapping[str, int]) -> bool:
+    def _try_sizes(self, sizes: Mapping[str, Any]) -> bool:
         try:
             return self._try_fields(sizes)
         except CaseError:

@@ -97,6 +97,8 @@ def run_script(path: Path) -> ScriptRun:
     except subprocess.TimeoutExpired as error:
         output = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else ""
         return ScriptRun(exit_status=None, output=output[-OUTPUT_LENGTH:])
+    except OSError as error:  # the machine could not start a process; that is no reason to end a run
+        return ScriptRun(exit_status=None, output=f"the script could not be started: {error}")
     return ScriptRun(exit_status=done.returncode, output=(done.stdout + _errors(done))[-OUTPUT_LENGTH:])
 
 
