@@ -35,8 +35,14 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def append_json_line(path: Path, data: Any) -> None:
-    """Add one line of JSON and flush it to the operating system, which keeps it if this process is killed."""
+    """Add one line of JSON and flush it to the operating system, which keeps it if this process is killed.
+
+    Half a line that a killed writer left is ended first, so that it spoils nothing but itself.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n"
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(line)
+    with open(path, "a+b") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read() == b"\n" else "\n" + line
+        file.write(line.encode())

@@ -98,3 +98,14 @@ def test_a_line_that_is_no_json_leaves_no_half_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         append_json_line(path, float("nan"))
     assert path.read_text(encoding="utf-8") == "1\n"
+
+
+def test_a_line_after_half_a_line_is_whole(tmp_path: Path) -> None:
+    """A writer that is killed may leave half a line."""
+    path = tmp_path / "lines.jsonl"
+    append_json_line(path, {"a": 1})
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"b": ')
+    append_json_line(path, {"c": "ä"})
+    append_json_line(path, {"d": 4})
+    assert path.read_text(encoding="utf-8").splitlines() == ['{"a": 1}', '{"b": ', '{"c": "ä"}', '{"d": 4}']

@@ -49,7 +49,7 @@ class Recorder(planted.Recorder):
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[Executor]:
-    with Executor("cpu", watchdog=1.0, spares=1, serve=serve) as started:
+    with Executor("cpu", spares=1, serve=serve) as started:
         yield started
 
 

@@ -89,7 +89,8 @@ def _several_rows(call: Call) -> bool:
 
 
 def _shift(result: torch.Tensor) -> torch.Tensor:
-    return result + result.abs().amax() + 1
+    # Wrong everywhere, and never out of the range of a 16-bit dtype, which would be another symptom.
+    return 1 / 3 - result / 2
 
 
 def _narrow(call: Call) -> bool:
