@@ -74,9 +74,13 @@ class Condition:
         return turn(case)
 
     def resembles(self, other: Condition) -> bool:
-        """Whether both are about the same choices, and about sizes of which one at least is the same, or about none."""
+        """Whether both are about the same choices, fills apart, and about sizes of which one at least is the same, or about none.
+
+        Which tensor needs a fill to show a defect depends on the sizes.
+        """
+        fills = set(fields.FILLS)
         sizes = self.sizes.keys() & other.sizes.keys() or not self.sizes.keys() | other.sizes.keys()
-        return self.choices.keys() == other.choices.keys() and bool(sizes)
+        return self.choices.keys() - fills == other.choices.keys() - fills and bool(sizes)
 
     def _choices_neutral(self, case: Case) -> Iterator[Case]:
         yield from _neutral(case, [name for name in self.choices if name not in fields.FILLS])
