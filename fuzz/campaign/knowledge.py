@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fuzz.engine.verdict import CaseResult
+from fuzz.engine.verdict import CaseResult, FailureKey
 from fuzz.triage.bug import Row
 from fuzz.triage.known import KnownIssue
 from fuzz.triage.suspects import Suspects
@@ -31,16 +31,16 @@ class Knowledge:
         self._elsewhere = {path.resolve() for issue in issues for path in issue.cases} - {
             path.resolve() for issue in here for path in issue.cases
         }
-        self._ran: set[Path] = set()
+        self._results: dict[Path, CaseResult] = {}
 
     def of_interest(self, corpus: Mapping[Path, Case]) -> dict[Path, Case]:
         """The Cases that are worth running here: all but those of defects of other releases and devices."""
         return {path: case for path, case in corpus.items() if path.resolve() not in self._elsewhere}
 
     def ran(self, corpus: Mapping[Path, Case], results: Sequence[tuple[Case, CaseResult]]) -> None:
-        """Note which files of the corpus were run to their end."""
-        done = {case for case, _ in results}
-        self._ran |= {path for path, case in corpus.items() if case in done}
+        """Note what came of the files of the corpus that were run."""
+        done = dict(results)
+        self._results |= {path.resolve(): done[case] for path, case in corpus.items() if case in done}
 
     def entries(self) -> list[dict[str, Any]]:
         """The rows in force as `run.json` has them."""
@@ -67,6 +67,13 @@ class Knowledge:
         return row.observed + sum(bug.observed for bug in self.suspects.bugs if bug.known is row.issue)
 
     def _state(self, row: Row) -> str:
-        if self._observed(row):
+        """Seen, or fixed by the look of it: a Case of the row ran where the row says, and did not fail as it says.
+
+        A Case that still fails so is the row's, even if another row explains it as well.
+        """
+        results = [self._results[path.resolve()] for path in row.issue.cases if path.resolve() in self._results]
+        still = any(row.issue.concerns(FailureKey.of(verdict)) for result in results for verdict in result.failures)
+        if self._observed(row) or still:
             return "seen"
-        return "looks fixed" if any(path.resolve() in self._ran for path in row.issue.cases) else "not met"
+        ran = any(verdict.surface in row.issue.surfaces for result in results for verdict in result.verdicts)
+        return "looks fixed" if ran else "not met"

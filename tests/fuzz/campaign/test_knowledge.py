@@ -61,8 +61,12 @@ def corpus(folder: Path, *cases: Case) -> dict[Path, Case]:
     return files
 
 
-def results(*cases: Case) -> Sequence[tuple[Case, CaseResult]]:
-    return [(case, CaseResult(())) for case in cases]
+def verdict(symptom: Symptom | None = None, surface: str = "functional.matmul_4bit") -> PathVerdict:
+    return PathVerdict(path="a path", surface=surface, ruling=Ruling.VALID, source="a test", symptom=symptom)
+
+
+def results(*cases: Case, verdicts: tuple[PathVerdict, ...] = (verdict(),)) -> Sequence[tuple[Case, CaseResult]]:
+    return [(case, CaseResult(verdicts)) for case in cases]
 
 
 def test_without_rows_there_is_nothing_to_say() -> None:
@@ -97,6 +101,25 @@ def test_a_row_whose_case_was_run_without_its_failure_looks_fixed(tmp_path: Path
     known.ran(files, results(ODD))
     assert states(known) == ["looks fixed"]
     assert known.warnings() == []
+
+
+def test_a_row_whose_case_did_not_get_to_its_surface_is_not_met(tmp_path: Path) -> None:
+    """What comes before it failed, or the surface does not take the Case here: that says nothing about the defect."""
+    known = knowledge(tmp_path, 'cases = ["1.json"]')
+    known.ran(corpus(tmp_path, ODD), results(ODD, verdicts=(verdict(surface="functional.quantize_4bit"),)))
+    assert states(known) == ["not met"]
+
+
+def test_a_row_whose_case_still_fails_as_it_says_is_seen_though_another_row_explains_it(tmp_path: Path) -> None:
+    known = knowledge(tmp_path, 'cases = ["1.json"]')
+    known.ran(corpus(tmp_path, ODD), results(ODD, verdicts=(verdict(Symptom.WRONG_VALUE),)))
+    assert states(known) == ["seen"]
+
+
+def test_a_row_whose_case_fails_in_another_way_looks_fixed(tmp_path: Path) -> None:
+    known = knowledge(tmp_path, 'cases = ["1.json"]')
+    known.ran(corpus(tmp_path, ODD), results(ODD, verdicts=(verdict(Symptom.WRONG_SHAPE),)))
+    assert states(known) == ["looks fixed"]
 
 
 def test_one_of_several_cases_is_enough(tmp_path: Path) -> None:
