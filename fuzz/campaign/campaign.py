@@ -4,17 +4,13 @@ drawn Case ── failing verdict ──► explained by what is known? ──ye
                                           │ no
                                           ▼
             reduced, named ──► a row of the known issues, or a candidate ──► confirmed in the background
-
-Explaining is running the Case again with the triggers of what is known set to neutral. It is queued like any other Case,
-so that the search does not wait for it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -22,12 +18,12 @@ from typing import Final, Protocol
 from hypothesis.strategies import SearchStrategy
 
 from fuzz.campaign.budget import Budget
+from fuzz.campaign.explaining import Explaining
 from fuzz.campaign.explore import explore
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Bug, Failure, Suspect
-from fuzz.triage.condition import Condition, all_taken_back, parse_triggers
-from fuzz.triage.examine import other_view
+from fuzz.triage.condition import Condition, parse_triggers
 from fuzz.triage.investigate import Investigation, Investigator
 from fuzz.triage.reduce import OutOfTime, Reduction
 from fuzz.triage.suspects import Suspects
@@ -61,9 +57,6 @@ MOST_WAITING: Final = 8
 
 AGAIN: Final = 2
 """Runs in which a failure has to come back before it is reduced."""
-
-DEEPEST: Final = 3
-"""How often a failure that appears only when what is known is taken back is followed, each time one Case further."""
 
 
 class Listener(Protocol):
@@ -134,9 +127,7 @@ class Campaign:
     def __init__(self, executor: Executor, budget: Budget, listener: Listener, suspects: Suspects | None = None) -> None:
         self._executor, self._budget, self._listener = executor, budget, listener
         self.suspects = suspects or Suspects()
-        self._doubtful: deque[tuple[Failure, int]] = deque()
-        self._shared: deque[tuple[Failure, list[Suspect]]] = deque()
-        self._retries: deque[tuple[Case, Callable[[CaseResult], None], FailureKey]] = deque()
+        self._explaining = Explaining(executor, self.suspects, self._stamp, self._wait)
         self._waiting: list[Failure] = []
         self._deadline = 0.0
         self._skipped: Counter[FailureKey] = Counter()
@@ -155,11 +146,9 @@ class Campaign:
         """
         explore(strategy, seed, lambda case: self._visit(case, until, most_cases))
         self._settle()
-        unexplained = [failure for failure, _ in self._doubtful if not self.suspects.may_act(failure.key, failure.case)]
-        for failure in (*self._waiting, *unexplained):
+        for failure in (*self._waiting, *self._explaining.give_up()):
             self._listener.came_late(failure)
         self._waiting.clear()
-        self._doubtful.clear()
         self.progress.stop_reason = "cases" if most_cases is not None and self.progress.cases >= most_cases else "time"
 
     def replay(self, cases: Iterable[Case]) -> list[tuple[Case, CaseResult]]:
@@ -176,7 +165,7 @@ class Campaign:
 
     def _visit(self, case: Case, until: float, most_cases: int | None) -> bool:
         self._executor.submit(case, self._collector(case), skip=self._resting())
-        self._explain_doubtful()
+        self._explaining.advance()
         if any(self._has_time_for(failure) for failure in self._waiting):
             self._settle()
         if most_cases is not None and self.progress.cases >= most_cases:
@@ -186,8 +175,8 @@ class Campaign:
     def _settle(self) -> None:
         """Wait for everything that is queued, and reduce what there is time for."""
         self._executor.drain()
-        while (self._doubtful or self._shared or self._retries) and self._budget.left > 0:
-            self._explain_doubtful()
+        while self._explaining.pending and self._budget.left > 0:
+            self._explaining.advance()
             self._executor.drain()
         self._reduce_waiting()
 
@@ -201,68 +190,11 @@ class Campaign:
 
     def _collect(self, case: Case, result: CaseResult) -> None:
         self.progress.count(result)
-        self._doubt(case, result, depth=0, first=None)
+        self._explaining.doubt(case, result)
         self._listener.progressed(self.progress)
 
-    def _doubt(self, case: Case, result: CaseResult, depth: int, first: Case | None) -> None:
-        for verdict in result.failures:
-            key = FailureKey.of(verdict)
-            self._doubtful.append((Failure(key, case, verdict, self.progress.cases, self._budget.elapsed, first), depth))
-
-    def _explain_doubtful(self) -> None:
-        """Queue each failure again with what may explain it taken back; without such a thing it is unexplained."""
-        while self._doubtful:
-            failure, depth = self._doubtful.popleft()
-            suspects = self.suspects.acting(failure.key, failure.case)
-            if not suspects:
-                self._wait(failure)
-                continue
-            harmless = self.suspects.taken_back(failure.key, failure.case)
-            if harmless is None:
-                suspects[0].count(failure)
-                continue
-            self._executor.submit(harmless, self._explainer(failure, harmless, suspects, depth), selection(failure.key))
-        while self._retries:
-            view, explainer, key = self._retries.popleft()
-            self._executor.submit(view, explainer, selection(key))
-        while self._shared:
-            self._divide(*self._shared.popleft())
-
-    def _explainer(
-        self, failure: Failure, harmless: Case, suspects: list[Suspect], depth: int, *, again: bool = False
-    ) -> Callable[[CaseResult], None]:
-        def explain(result: CaseResult) -> None:
-            fails = result.failure(failure.key) is not None
-            if not result.ran(failure.key) and not again:  # the path takes this layout only in the other view
-                view = other_view(harmless)
-                explainer = self._explainer(failure, view, suspects, depth, again=True)
-                self._retries.append((view, explainer, failure.key))
-                return
-            if not result.ran(failure.key):
-                self._wait(failure)
-            elif not fails:
-                self._blame(failure, suspects)
-            if depth < DEEPEST:
-                # What fails there is another defect, even if it fails in another way: the first one had hidden it.
-                self._doubt(harmless, result, depth + 1, failure.drawn)
-
-        return explain
-
-    def _blame(self, failure: Failure, suspects: list[Suspect]) -> None:
-        if len(suspects) == 1:
-            suspects[0].count(failure)
-        else:  # not from within an answer of the executor
-            self._shared.append((failure, suspects))
-
-    def _divide(self, failure: Failure, suspects: list[Suspect]) -> None:
-        """Count a failure for the first of several suspects that explains it alone, or for all if it takes them all."""
-        for suspect in suspects:
-            harmless = all_taken_back(suspect.regions, failure.case)
-            if harmless is None or self._executor.run(harmless, selection(failure.key)).failure(failure.key) is None:
-                suspect.count(failure)
-                return
-        for suspect in suspects:
-            suspect.count(failure)
+    def _stamp(self) -> tuple[int, float]:
+        return self.progress.cases, self._budget.elapsed
 
     def _wait(self, failure: Failure) -> None:
         """Keep an unexplained failure until it is reduced."""
@@ -286,31 +218,10 @@ class Campaign:
         for failure in waiting:
             if not self._has_time_for(failure):
                 self._waiting.append(failure)
-            elif (unexplained := self._explained_meanwhile(failure)) is not None:
+            elif (unexplained := self._explaining.explained_now(failure)) is not None:
                 self._investigate(unexplained)
-        if (self._doubtful or self._shared or self._retries) and self._budget.left > 0:
+        if self._explaining.pending and self._budget.left > 0:
             self._settle()
-
-    def _explained_meanwhile(self, failure: Failure) -> Failure | None:
-        """The failure with what is known by now taken back; None if that explains it."""
-        suspects = self.suspects.acting(failure.key, failure.case)
-        if not suspects:
-            return failure
-        harmless = self.suspects.taken_back(failure.key, failure.case)
-        if harmless is None:
-            self._blame(failure, suspects)
-            return None
-        result = self._executor.run(harmless, selection(failure.key))
-        if not result.ran(failure.key):
-            harmless = other_view(harmless)
-            result = self._executor.run(harmless, selection(failure.key))
-        if not result.ran(failure.key):
-            return failure
-        if result.failure(failure.key) is not None:
-            return dataclasses.replace(failure, case=harmless, first=failure.drawn)
-        self._blame(failure, suspects)
-        self._doubt(harmless, result, DEEPEST, failure.drawn)
-        return None
 
     def _investigate(self, failure: Failure) -> None:
         again = self._fails_again(failure)

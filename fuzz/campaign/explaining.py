@@ -1,0 +1,142 @@
+"""Explains failures by what is known: the Case is run again with the triggers of what is known taken back.
+
+These runs are queued like any other Case, so that the search does not wait for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from fuzz.engine.executor import Executor
+from fuzz.engine.verdict import CaseResult, FailureKey
+from fuzz.triage.bug import Failure, Suspect
+from fuzz.triage.condition import all_taken_back
+from fuzz.triage.examine import other_view
+from fuzz.triage.suspects import Suspects
+from fuzz.triage.verify import selection
+from strategies.case import Case
+
+DEEPEST: Final = 3
+"""How often a failure that appears only when what is known is taken back is followed, each time one Case further."""
+
+Stamp = Callable[[], tuple[int, float]]
+"""How many Cases have been run, and the seconds so far."""
+
+
+class Explaining:
+    """Failures that are to be explained.
+
+    Args:
+        executor: started, or startable.
+        suspects: what is known; it may grow.
+        stamp: for the failures.
+        unexplained: gets the failures that nothing explains.
+    """
+
+    def __init__(self, executor: Executor, suspects: Suspects, stamp: Stamp, unexplained: Callable[[Failure], None]) -> None:
+        self._executor, self._suspects, self._stamp, self._unexplained = executor, suspects, stamp, unexplained
+        self._doubtful: deque[tuple[Failure, int]] = deque()
+        self._shared: deque[tuple[Failure, list[Suspect]]] = deque()
+        self._retries: deque[tuple[Case, Callable[[CaseResult], None], FailureKey]] = deque()
+
+    @property
+    def pending(self) -> bool:
+        """Whether `advance` has something to do."""
+        return bool(self._doubtful or self._shared or self._retries)
+
+    def doubt(self, case: Case, result: CaseResult, depth: int = 0, first: Case | None = None) -> None:
+        """Take up the failures of a result.
+
+        Args:
+            case: what was run.
+            result: what came of it.
+            depth: how often something known was taken back to come to this Case.
+            first: the Case that was drawn, if it is another one.
+        """
+        for verdict in result.failures:
+            self._doubtful.append((Failure(FailureKey.of(verdict), case, verdict, *self._stamp(), first), depth))
+
+    def advance(self) -> None:
+        """Queue each failure again with what may explain it taken back; without such a thing it is unexplained."""
+        while self._doubtful:
+            self._explain(*self._doubtful.popleft())
+        while self._retries:
+            view, explainer, key = self._retries.popleft()
+            self._executor.submit(view, explainer, selection(key))
+        while self._shared:
+            self._divide(*self._shared.popleft())
+
+    def give_up(self) -> list[Failure]:
+        """Forget what is left, and return what nothing known may explain."""
+        left = [failure for failure, _ in self._doubtful if not self._suspects.may_act(failure.key, failure.case)]
+        self._doubtful.clear()
+        return left
+
+    def explained_now(self, failure: Failure) -> Failure | None:
+        """The failure with what is known by now taken back, without queueing; None if that explains it."""
+        suspects = self._suspects.acting(failure.key, failure.case)
+        if not suspects:
+            return failure
+        harmless = self._suspects.taken_back(failure.key, failure.case)
+        if harmless is None:
+            self._blame(failure, suspects)
+            return None
+        result = self._executor.run(harmless, selection(failure.key))
+        if not result.ran(failure.key):
+            harmless = other_view(harmless)
+            result = self._executor.run(harmless, selection(failure.key))
+        if not result.ran(failure.key):
+            return failure
+        if result.failure(failure.key) is not None:
+            return dataclasses.replace(failure, case=harmless, first=failure.drawn)
+        self._blame(failure, suspects)
+        self.doubt(harmless, result, DEEPEST, failure.drawn)
+        return None
+
+    def _explain(self, failure: Failure, depth: int) -> None:
+        suspects = self._suspects.acting(failure.key, failure.case)
+        if not suspects:
+            self._unexplained(failure)
+            return
+        harmless = self._suspects.taken_back(failure.key, failure.case)
+        if harmless is None:
+            suspects[0].count(failure)
+            return
+        self._executor.submit(harmless, self._explainer(failure, harmless, suspects, depth), selection(failure.key))
+
+    def _explainer(
+        self, failure: Failure, harmless: Case, suspects: list[Suspect], depth: int, *, again: bool = False
+    ) -> Callable[[CaseResult], None]:
+        def explain(result: CaseResult) -> None:
+            if not result.ran(failure.key) and not again:  # the path takes this layout only in the other view
+                view = other_view(harmless)
+                self._retries.append((view, self._explainer(failure, view, suspects, depth, again=True), failure.key))
+                return
+            if not result.ran(failure.key):
+                self._unexplained(failure)
+            elif result.failure(failure.key) is None:
+                self._blame(failure, suspects)
+            if depth < DEEPEST:
+                # What fails there is another defect, even if it fails in another way: the first one had hidden it.
+                self.doubt(harmless, result, depth + 1, failure.drawn)
+
+        return explain
+
+    def _blame(self, failure: Failure, suspects: list[Suspect]) -> None:
+        if len(suspects) == 1:
+            suspects[0].count(failure)
+        else:  # not from within an answer of the executor
+            self._shared.append((failure, suspects))
+
+    def _divide(self, failure: Failure, suspects: list[Suspect]) -> None:
+        """Count a failure for the first of several suspects that explains it alone, or for all if it takes them all."""
+        for suspect in suspects:
+            harmless = all_taken_back(suspect.regions, failure.case)
+            if harmless is None or self._executor.run(harmless, selection(failure.key)).failure(failure.key) is None:
+                suspect.count(failure)
+                return
+        for suspect in suspects:
+            suspect.count(failure)
