@@ -176,10 +176,9 @@ class Confirmation:
         except ValueError:  # its kind of failure has no script: it stays unconfirmed
             return finding
         path = self._directory.write_script(finding, script)
-        with ThreadPoolExecutor(1) as beside:  # a script is mostly a cold start
-            run = beside.submit(run_script, path)
-            extent = self._extent(candidate, case)
-            finding = dataclasses.replace(finding, script=run.result(), extent=extent)
+        # One after the other: a process that is started while another thread starts one may fail with "Bad address".
+        finding = dataclasses.replace(finding, script=run_script(path))
+        finding = dataclasses.replace(finding, extent=self._extent(candidate, case))
         self._directory.write_finding(finding, script)
         return finding
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,9 @@ ATTEMPTS: Final = 3
 
 SCRIPT_TIMEOUT: Final = 120.0
 """Seconds for a script: a cold start of torch and bitsandbytes, and its own limit for a hang."""
+
+STARTS: Final = 3
+"""How often a script is started if the machine does not start it."""
 
 OUTPUT_LENGTH: Final = 4000
 
@@ -89,7 +93,16 @@ first: what others are built on, then what most people call."""
 
 def run_script(path: Path) -> ScriptRun:
     """Run `repro.py` alone in a fresh process, with the environment of this one."""
-    command = [sys.executable, str(path.resolve())]
+    for _ in range(STARTS):
+        try:
+            return _run_script([sys.executable, str(path.resolve())])
+        except OSError as error:  # the machine could not start a process now; that is no reason to end a run
+            reason = f"the script could not be started: {error}"
+            time.sleep(1.0)
+    return ScriptRun(exit_status=None, output=reason)
+
+
+def _run_script(command: list[str]) -> ScriptRun:
     try:
         done = subprocess.run(  # noqa: S603 - a script that this program wrote
             command, capture_output=True, text=True, errors="replace", timeout=SCRIPT_TIMEOUT, check=False
@@ -97,8 +110,6 @@ def run_script(path: Path) -> ScriptRun:
     except subprocess.TimeoutExpired as error:
         output = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else ""
         return ScriptRun(exit_status=None, output=output[-OUTPUT_LENGTH:])
-    except OSError as error:  # the machine could not start a process; that is no reason to end a run
-        return ScriptRun(exit_status=None, output=f"the script could not be started: {error}")
     return ScriptRun(exit_status=done.returncode, output=(done.stdout + _errors(done))[-OUTPUT_LENGTH:])
 
 
