@@ -40,7 +40,8 @@ def explore(strategy: SearchStrategy[Case], seed: int, visit: Callable[[Case], b
 
     Args:
         strategy: what to draw from.
-        seed: equal seeds draw equal Cases in equal order, with the same Hypothesis.
+        seed: equal seeds draw equal Cases in equal order, with the same Hypothesis and sources:
+            it also draws constants that it reads in the modules that are loaded.
         visit: returns whether to go on.
     """
     seeds = random.Random(seed)  # noqa: S311 - not for secrets
