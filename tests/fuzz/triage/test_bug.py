@@ -24,8 +24,7 @@ def test_the_case_that_was_drawn() -> None:
 def test_a_signature_has_the_triggers_and_no_numbers() -> None:
     found = bug({"weight.layout": "in_out", "weight.fill": "normal", "weight.out_features": "odd"}, key(how="codes"))
     assert found.signature == (
-        "functional.matmul_4bit | matmul_4bit | wrong value (codes) | "
-        "triggers: weight.fill!=ones, weight.layout=in_out, weight.out_features=odd"
+        "functional.matmul_4bit | matmul_4bit | wrong value (codes) | triggers: fill!=ones, weight.layout=in_out, weight.out_features=odd"
     )
 
 
