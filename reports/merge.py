@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from reports.coverage import together
 from reports.extent import Sighting, Worst
 from reports.files import write_json, write_text
 from reports.finding import Finding
@@ -110,6 +111,7 @@ def _record(runs: Sequence[StoredRun], findings: Sequence[Finding]) -> RunRecord
         surfaces=_added(record.surfaces for record in records),
         paths=_added(record.paths for record in records),
         rulings=_added(record.rulings for record in records),
+        coverage=together(record.coverage for record in records),
         children_replaced=sum(record.children_replaced for record in records),
         child_start_seconds=max((record.child_start_seconds for record in records), default=0.0),
         seconds=round(sum(record.seconds for record in records), 3),

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from reports import schema
+from reports.coverage import Coverage
 from reports.files import append_json_line, write_json, write_text
 from reports.finding import Finding
 from reports.issue import write_issue
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 
 class ReportsError(RuntimeError):
@@ -26,6 +27,7 @@ class RunRecord:
     Attributes:
         cases: Cases that were run. `surfaces` and `paths` count verdicts by name.
         rulings: counts of verdicts that were valid, invalid or unspecified by the contract.
+        coverage: what was drawn.
         seconds: duration so far; `stop_reason` is "running" until the run has ended.
         child_start_seconds: what a child costs after the fork.
         findings: signature, slug and number of Cases of what is new and verified; each fails the run.
@@ -43,6 +45,7 @@ class RunRecord:
     surfaces: dict[str, int] = field(default_factory=dict)
     paths: dict[str, int] = field(default_factory=dict)
     rulings: dict[str, int] = field(default_factory=dict)
+    coverage: Coverage = field(default_factory=Coverage)
     children_replaced: int = 0
     child_start_seconds: float = 0.0
     seconds: float = 0.0
@@ -64,7 +67,7 @@ class RunRecord:
             raise schema.RecordError(f"run format_version is {version!r}, this program reads {FORMAT_VERSION}")
         values = {name: value for name, value in data.items() if name in _MEMBERS}  # a later program may add others
         schema.check(values, "the run", _MEMBERS)
-        return cls(**values)
+        return cls(**values | {"coverage": Coverage.from_json(values["coverage"], "'coverage' of the run")})
 
 
 def _entry(members: dict[str, schema.Check]) -> schema.Check:
@@ -87,6 +90,7 @@ _MEMBERS: Final[dict[str, schema.Check]] = {
     **dict.fromkeys(("findings", "unconfirmed"), schema.array(_entry({"signature": schema.text}))),
     "known": schema.array(_entry({**dict.fromkeys(("title", "state"), schema.text), "cases": schema.count})),
     "warnings": schema.array(schema.text),
+    "coverage": schema.json_object,
 }
 """What is in the file, by the names of the attributes."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reports.affected import sentence
+from reports.coverage import lines
 from reports.finding import Finding
 from reports.issue import title
 from reports.run import RunRecord
@@ -28,6 +29,7 @@ def summary_lines(record: RunRecord, findings: Sequence[Finding], root: Path) ->
         f"{where(record.system)}; stopped: {record.stop_reason}; seed {record.seed}"
     )
     yield "verdicts by surface: " + ", ".join(f"{name} {count}" for name, count in sorted(record.surfaces.items()))
+    yield from lines(record.coverage)
     yield (
         f"{len(findings)} new findings, {len(seen)} known defects seen, {len(flaky)} flaky, "
         f"{len(record.unconfirmed) - len(flaky)} unconfirmed"

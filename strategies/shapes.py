@@ -19,11 +19,12 @@ MAX_DRAWN_ELEMENTS: Final = 2**18
 
 @functools.cache
 def sizes(limit: int) -> st.SearchStrategy[int]:
-    """A size from 1 to `limit`: small, a landmark, or one beside it."""
+    """A size from 1 to `limit`: small, a landmark, or one or two beside it."""
     choices = [st.integers(1, min(SMALL, limit))]
     marks = tuple(mark for mark in LANDMARKS if mark <= limit)
     if marks:
-        beside = tuple(size for mark in marks for size in (mark - 1, mark + 1) if size <= limit)
+        # One beside is odd, two beside is even and still no multiple of a warp: kernels that pack pairs tell them apart.
+        beside = tuple(size for mark in marks for size in (mark - 2, mark - 1, mark + 1, mark + 2) if size <= limit)
         choices += [st.sampled_from(marks), st.sampled_from(beside)]
     return st.one_of(choices)
 

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from hypothesis.strategies import SearchStrategy
 
 from fuzz.campaign.budget import Budget
+from fuzz.campaign.coverage import Visited
 from fuzz.campaign.explaining import Explaining
 from fuzz.campaign.explore import explore
 from fuzz.engine.executor import Executor
@@ -99,14 +100,16 @@ class Progress:
     surfaces: Counter[str] = field(default_factory=Counter)
     paths: Counter[str] = field(default_factory=Counter)
     rulings: Counter[str] = field(default_factory=Counter)
+    visited: Visited = field(default_factory=Visited)
     failures: Counter[FailureKey] = field(default_factory=Counter)
     candidates: int = 0
     confirmed: int = 0
     stop_reason: str = "running"
 
-    def count(self, result: CaseResult) -> None:
-        """Add one Case's verdicts."""
+    def count(self, case: Case, result: CaseResult) -> None:
+        """Add one Case and its verdicts."""
         self.cases += 1
+        self.visited.count(case, result)
         for verdict in result.verdicts:
             self.surfaces[verdict.surface] += 1
             self.paths[verdict.path] += 1
@@ -189,7 +192,7 @@ class Campaign:
         return lambda result: self._collect(case, result)
 
     def _collect(self, case: Case, result: CaseResult) -> None:
-        self.progress.count(result)
+        self.progress.count(case, result)
         self._explaining.doubt(case, result)
         self._listener.progressed(self.progress)
 

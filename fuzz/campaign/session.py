@@ -221,6 +221,7 @@ class Session:
             surfaces=dict(progress.surfaces),
             paths=dict(progress.paths),
             rulings=dict(progress.rulings),
+            coverage=progress.visited.coverage(),
             children_replaced=self._executor.replaced,
             child_start_seconds=round(ready.seconds, 3) if ready else 0.0,
             seconds=round(self.budget.elapsed, 3),

@@ -120,7 +120,7 @@ def test_counts_are_added_and_the_rest_is_of_the_first(tmp_path: Path) -> None:
         stop_reason="merged",
         warnings=["w", "v"],
     )
-    assert read_json(tmp_path / "m" / "run.json")["format_version"] == 2
+    assert read_json(tmp_path / "m" / "run.json")["format_version"] == 3
 
 
 def test_rows_of_known_issues_are_united_by_title() -> None:

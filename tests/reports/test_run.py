@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.coverage import Coverage
 from reports.finding import Finding, read_json
 from reports.issue import write_issue
 from reports.run import ReportsError, RunDirectory, RunRecord
@@ -59,17 +60,27 @@ def test_observations_are_lines_in_their_order(tmp_path: Path) -> None:
 def test_the_record_of_a_run(tmp_path: Path) -> None:
     known = {"title": "t", "link": "unreported", "reason": "r", "cases": 0, "state": "not met"}
     record = RunRecord(
-        system=SYSTEM, note="", seed=5, budget=60.0, cases=12, findings=[{"slug": "a"}], known=[known], warnings=["Mind the gap."]
+        system=SYSTEM,
+        note="",
+        seed=5,
+        budget=60.0,
+        cases=12,
+        coverage=Coverage(values={"bias": {"True": 3}}),
+        findings=[{"signature": "s", "slug": "a"}],
+        known=[known],
+        warnings=["Mind the gap."],
     )
     RunDirectory(tmp_path).write_run(record)
     data = read_json(tmp_path / "run.json")
-    assert data["format_version"] == 2
+    assert data["format_version"] == 3
     assert (data["seed"], data["budget"], data["cases"], data["stop_reason"]) == (5, 60.0, 12, "running")
     assert data["system"] == SYSTEM
-    assert data["findings"] == [{"slug": "a"}]
+    assert data["findings"] == [{"signature": "s", "slug": "a"}]
     assert data["known"] == [known]
     assert data["unconfirmed"] == []
     assert data["warnings"] == ["Mind the gap."]
+    assert data["coverage"] == {"values": {"bias": {"True": 3}}, "pairs": 0, "missing": {}, "arms": {}}
+    assert RunRecord.from_json(data) == record
 
 
 def test_a_finding_gets_a_folder_with_everything_that_is_needed_to_report_it(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,16 +140,19 @@ def test_a_file_that_is_not_json_is_named_and_left_out(tmp_path: Path, file: str
         assert (run.findings, run.scripts) == ({}, {finding().slug: SCRIPT})
 
 
-@pytest.mark.parametrize("file", ["run.json", "findings/{slug}/finding.json"])
+@pytest.mark.parametrize(("file", "version"), [("run.json", 3), ("findings/{slug}/finding.json", 2)])
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("has", "sentence"),
     [
-        ({"format_version": 1}, "format_version is 1, this program reads 2"),
-        ([], "format_version is None"),
-        ({"format_version": 2}, "lacks"),
+        (lambda version: {"format_version": version - 1}, "format_version is {before}, this program reads {version}"),
+        (lambda version: [], "format_version is None"),  # noqa: ARG005
+        (lambda version: {"format_version": version}, "lacks"),
     ],
 )
-def test_another_format_is_not_left_out_but_refused(tmp_path: Path, file: str, data: Any, sentence: str) -> None:
+def test_another_format_is_not_left_out_but_refused(
+    tmp_path: Path, file: str, version: int, has: Callable[[int], Any], sentence: str
+) -> None:
+    data, sentence = has(version), sentence.format(before=version - 1, version=version)
     write_run(tmp_path, [finding()], run=record())
     path = tmp_path / file.format(slug=finding().slug)
     path.write_text(json.dumps(data), encoding="utf-8")
@@ -176,9 +181,15 @@ def test_a_place_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def as_json() -> dict[str, Any]:
+    return {"format_version": 3, **dataclasses.asdict(record())}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"coverage": {}}, "'coverage' of the run lacks 'values'"),
+        ({"coverage": []}, "'coverage' of the run is not a JSON object"),
         ({"cases": -1}, "'cases' of the run is not a count"),
         ({"surfaces": {"a": "b"}}, "'a' of 'surfaces' of the run is not a count"),
         ({"unconfirmed": [{"slug": ""}]}, "an item of 'unconfirmed' of the run lacks 'signature'"),
@@ -187,12 +198,12 @@ def test_a_place_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     ],
 )
 def test_a_record_that_is_malformed_is_one_sentence(changes: dict[str, Any], sentence: str) -> None:
-    data = {"format_version": 2, **{name: getattr(record(), name) for name in RunRecord.__slots__}, **changes}
+    data = as_json() | changes
     with pytest.raises(RecordError) as caught:
         RunRecord.from_json(data)
     assert str(caught.value) == sentence
 
 
 def test_a_record_of_a_later_program_may_say_more() -> None:
-    data = {"format_version": 2, **{name: getattr(record(), name) for name in RunRecord.__slots__}, "weather": "fine"}
+    data = as_json() | {"weather": "fine"}
     assert RunRecord.from_json(data) == record()
