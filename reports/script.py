@@ -13,13 +13,13 @@ from typing import Final
 
 from reports.finding import Finding
 from reports.script_arithmetic import GRADES, arithmetic_check
-from reports.script_calls import CALLS, quantize_call
+from reports.script_calls import CALLS, quantize_lines
 from reports.script_quantize import quantize_check
 from reports.script_range import range_check
 from reports.script_reference import value_check
 from reports.script_relation import relation_check
 from reports.text import one_line
-from strategies.case import Fill, Layout, Stream
+from strategies.case import Fill, Layout, Memory, Stream
 
 HANG_TIMEOUT: Final = 30
 """Seconds after which a script calls a hang a hang; the call takes milliseconds, a cold start about ten seconds."""
@@ -36,7 +36,7 @@ def write_script(finding: Finding) -> str:
     parts = [
         _docstring(finding),
         _imports(finding, dies=dies),
-        _fill_sources(finding),
+        _sources(finding),
         _switches() if multiplies and device == "cuda" else "",
     ]
     if dies:
@@ -78,17 +78,24 @@ def _multiplies(finding: Finding) -> bool:
     return finding.path not in _WEIGHT_ONLY or finding.symptom == "broken relation"
 
 
-def _fill_sources(finding: Finding) -> str:
-    case = finding.case
-    used = {case.weight.fill}
-    if _multiplies(finding):
-        used |= {case.activation.fill} | ({Fill.INTEGERS} if case.bias else set())
-    if not used - {Fill.ONES}:
-        return ""
+def _sources(finding: Finding) -> str:
+    """The functions that fill the Case's tensors and lay them out."""
     from strategies.fills import FILLS  # noqa: PLC0415 - imports torch, which a run without findings does not need
+    from strategies.memory import LAYOUTS  # noqa: PLC0415
 
-    sources = [inspect.getsource(FILLS[fill]).strip() for fill in Fill if fill in used and fill is not Fill.ONES]
-    return "\n" + "\n\n\n".join(sources) + "\n"
+    fills, memories = _used(finding)
+    functions = [FILLS[fill] for fill in Fill if fill in fills] + [LAYOUTS[memory] for memory in Memory if memory in memories]
+    return "\n" + "\n\n\n".join(inspect.getsource(function).strip() for function in functions) + "\n" if functions else ""
+
+
+def _used(finding: Finding) -> tuple[set[Fill], set[Memory]]:
+    """The fills and memory layouts that need a function."""
+    case, memory = finding.case, finding.case.memory
+    fills, memories = {case.weight.fill}, {memory.weight, memory.packed, memory.absmax}
+    if _multiplies(finding):
+        fills |= {case.activation.fill} | ({Fill.INTEGERS} if case.bias else set())
+        memories |= {memory.activation} | ({memory.bias} if case.bias else set())
+    return fills - {Fill.ONES}, memories - {Memory.CONTIGUOUS}
 
 
 def _fill(fill: Fill, shape: tuple[int, ...], seed: int) -> str:
@@ -104,6 +111,7 @@ def _inputs(finding: Finding, device: str) -> str:
     if case.weight.layout is Layout.IN_OUT:
         weight, orientation = f"{weight}.t().contiguous()", "[in_features, out_features]"
     lines = [f"weight = {weight}.to({_dtype(case.weight.dtype.value)}).to({device!r})  # {orientation}"]
+    lines += _laid_out("weight", case.memory.weight)
     if _multiplies(finding):
         lines += _activation_and_bias(finding, device)
     return "\n".join(lines)
@@ -113,13 +121,17 @@ def _activation_and_bias(finding: Finding, device: str) -> list[str]:
     case = finding.case
     shape = (*case.activation.leading, case.weight.in_features)
     x = _fill(case.activation.fill, shape, case.seed_of(Stream.ACTIVATION))
-    lines = [f"x = {x}.to({_dtype(case.activation_dtype.value)}).to({device!r})"]
+    lines = [f"x = {x}.to({_dtype(case.activation_dtype.value)}).to({device!r})", *_laid_out("x", case.memory.activation)]
     if case.bias:
         bias = _fill(Fill.INTEGERS, (case.weight.out_features,), case.seed_of(Stream.BIAS))
-        lines.append(f"bias = {bias}.to(x.dtype).to({device!r})")
+        lines += [f"bias = {bias}.to(x.dtype).to({device!r})", *_laid_out("bias", case.memory.bias)]
     if case.execution.grad and finding.path in {"matmul_4bit", "linear4bit"}:
         lines.append("x.requires_grad_(True)")
     return lines
+
+
+def _laid_out(name: str, memory: Memory) -> list[str]:
+    return [] if memory is Memory.CONTIGUOUS else [f"{name} = {memory.value}({name})"]
 
 
 def _dtype(name: str) -> str:
@@ -128,7 +140,7 @@ def _dtype(name: str) -> str:
 
 def _call(finding: Finding) -> list[str]:
     """Quantization and the call that is wrong."""
-    quantize = [] if finding.path == "quantize_4bit" else [f"packed, state = {quantize_call(finding.case)}"]
+    quantize = [] if finding.path == "quantize_4bit" else quantize_lines(finding.case)
     return [*quantize, *CALLS[finding.path](finding.case)]
 
 
@@ -198,11 +210,11 @@ def _check_missing_error(finding: Finding) -> str:
 
 def _check_guard(finding: Finding) -> str:
     """The op `gemv_4bit.out` writes into the middle of a larger buffer; its own output line is replaced."""
-    quantize, *call = _call(finding)
-    lines = [line for line in call if not line.startswith("result = torch.full")]
+    quantize = quantize_lines(finding.case)
+    lines = [line for line in CALLS[finding.path](finding.case) if not line.startswith("result = torch.full")]
     return "\n".join(
         [
-            quantize,
+            *quantize,
             "size = torch.Size((*x.shape[:-1], state.shape[0])).numel()",
             "buffer = torch.full((size + 512,), -42.5, dtype=x.dtype, device=x.device)",
             "result = buffer[256 : 256 + size].view(*x.shape[:-1], state.shape[0])",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from strategies.case import Case, Layout, PackedView, StorageDType
+from strategies.case import Case, Layout, Memory, PackedView, StorageDType
 
 
 def quantize_call(case: Case) -> str:
@@ -17,6 +17,16 @@ def quantize_call(case: Case) -> str:
     if quantization.storage is not StorageDType.UINT8:
         arguments.append(f"quant_storage=torch.{quantization.storage.value}")
     return f"F.quantize_4bit({', '.join(arguments)})"
+
+
+def quantize_lines(case: Case) -> list[str]:
+    """The call, and the packed weight and its scales in their memory layouts."""
+    lines = [f"packed, state = {quantize_call(case)}"]
+    if case.memory.packed is not Memory.CONTIGUOUS:
+        lines.append(f"packed = {case.memory.packed.value}(packed)")
+    if case.memory.absmax is not Memory.CONTIGUOUS:
+        lines.append(f"state.absmax = {case.memory.absmax.value}(state.absmax)")
+    return lines
 
 
 def _view(case: Case) -> str:
@@ -103,10 +113,11 @@ def _linear4bit(case: Case) -> list[str]:
         f"layer = bnb.nn.Linear4bit({size}, quant_type={quantization.quant_type.value!r})",
         f"layer.weight = bnb.nn.Params4bit({', '.join(arguments)})",
     ]
-    if case.bias:
-        lines.append("layer.bias = torch.nn.Parameter(bias.cpu(), requires_grad=False)")
     mode = "train" if case.execution.grad else "eval"
-    return [*lines, f"layer = layer.to(x.device).{mode}()", "result = layer(x)"]
+    lines.append(f"layer = layer.to(x.device).{mode}()")
+    if case.bias:
+        lines.append("layer.bias = torch.nn.Parameter(bias, requires_grad=False)")
+    return [*lines, "result = layer(x)"]
 
 
 CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {

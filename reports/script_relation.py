@@ -7,7 +7,7 @@ import textwrap
 from typing import Final
 
 from reports.finding import Finding
-from reports.script_calls import CALLS, quantize_call
+from reports.script_calls import CALLS, quantize_lines
 from strategies.case import Case
 
 
@@ -24,7 +24,7 @@ def relation_check(finding: Finding) -> str:
             "",
             *_function("call", finding.path, case),
             *_function("call_again", finding.path, with_bias),
-            f"packed, state = {quantize_call(case)}",
+            *quantize_lines(case),
             f"bias = {bias}",
             "first = call(x, packed, state, bias)",
             f"outputs, terms = {case.weight.out_features}, {case.weight.in_features}",
@@ -100,14 +100,6 @@ _SECOND: Final[dict[str, tuple[list[str], str]]] = {
     ),
     "storage_view": (
         [_BYTES, "packed2 = data.view(torch.bfloat16 if packed.dtype is torch.uint8 else torch.uint8).reshape(-1, 1)"],
-        "first",
-    ),
-    "strided": (
-        [
-            'spread = torch.full((*x.shape[:-1], 2 * terms), float("nan"), dtype=x.dtype, device=x.device)',
-            "spread[..., ::2] = x2",
-            "x2 = spread[..., ::2]",
-        ],
         "first",
     ),
 }

@@ -78,6 +78,17 @@ class PackedView(enum.Enum):
     TRANSPOSED = "transposed"  # (1, n), its transposed view
 
 
+class Memory(enum.Enum):
+    """How a tensor lies in memory. `strategies.memory` says what each one is."""
+
+    CONTIGUOUS = "contiguous"
+    GUARDED = "guarded"
+    OFFSET = "offset"
+    STRIDED = "strided"
+    TRANSPOSED = "transposed"
+    EXPANDED = "expanded"
+
+
 class Fill(enum.Enum):
     """Named ways to fill a tensor, dullest first. `strategies.fills` says what each one is."""
 
@@ -107,7 +118,6 @@ class Relation(enum.Enum):
     APPENDED_ZEROS = "appended_zeros"
     HALVED_BLOCKSIZE = "halved_blocksize"
     STORAGE_VIEW = "storage_view"
-    STRIDED = "strided"
 
 
 class Stream(enum.IntEnum):
@@ -171,6 +181,28 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layouts:
+    """How the tensors of a Case lie in memory when they are handed over.
+
+    An expanded tensor has the values of its first row throughout, so that it is no memory layout of the packed weight or
+    of its scales.
+    """
+
+    weight: Memory = Memory.CONTIGUOUS
+    packed: Memory = Memory.CONTIGUOUS
+    absmax: Memory = Memory.CONTIGUOUS
+    activation: Memory = Memory.CONTIGUOUS
+    bias: Memory = Memory.CONTIGUOUS
+
+
+STORED_MEMORIES: Final = tuple(memory for memory in Memory if memory not in {Memory.EXPANDED, Memory.TRANSPOSED})
+"""Memory layouts of what `quantize_4bit` returns, which has one column."""
+
+FLAT_MEMORIES: Final = tuple(memory for memory in Memory if memory is not Memory.TRANSPOSED)
+"""Memory layouts of a tensor of one dimension."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """How the call is made."""
 
@@ -191,6 +223,7 @@ class Case:
     packed: PackedView = PackedView.RETURNED
     activation: Activation = field(default_factory=Activation)
     bias: bool = False
+    memory: Layouts = field(default_factory=Layouts)
     execution: Execution = field(default_factory=Execution)
     seed: int = 0
 
@@ -205,6 +238,9 @@ class Case:
         _require(rows * self.weight.in_features <= MAX_ELEMENTS, f"the activation has more than {MAX_ELEMENTS} elements")
         _require(rows * self.weight.out_features <= MAX_ELEMENTS, f"the result has more than {MAX_ELEMENTS} elements")
         _require(self.quantization.blocksize in BLOCKSIZES, f"blocksize {self.quantization.blocksize} is not one of {BLOCKSIZES}")
+        for name, allowed in (("packed", STORED_MEMORIES), ("absmax", STORED_MEMORIES), ("bias", FLAT_MEMORIES)):
+            memory = getattr(self.memory, name)
+            _require(memory in allowed, f"memory.{name} is {memory.value!r}, not one of {', '.join(each.value for each in allowed)}")
         _require(0 <= self.seed <= MAX_SEED, f"seed {self.seed} is not between 0 and {MAX_SEED}")
 
     @property
@@ -261,6 +297,7 @@ _PARTS: Final[dict[str, type]] = {
     "weight": Weight,
     "quantization": Quantization,
     "activation": Activation,
+    "memory": Layouts,
     "execution": Execution,
 }
 _CHOICES: Final[dict[str, type[enum.Enum]]] = {
@@ -272,6 +309,7 @@ _CHOICES: Final[dict[str, type[enum.Enum]]] = {
     "packed": PackedView,
     "activation.dtype": FloatDType,
     "activation.fill": Fill,
+    **dict.fromkeys(("memory.weight", "memory.packed", "memory.absmax", "memory.activation", "memory.bias"), Memory),
     "execution.relation": Relation,
 }
 _FLAGS: Final = frozenset({"quantization.compress_statistics", "bias", "execution.grad"})

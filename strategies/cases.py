@@ -7,7 +7,8 @@ import dataclasses
 from hypothesis import strategies as st
 
 from strategies.activations import activations
-from strategies.case import Case, Execution, Fill, FloatDType, Layout, Relation, Weight
+from strategies.case import Case, Execution, Fill, FloatDType, Layout, Layouts, Relation, Weight
+from strategies.layouts import layouts
 from strategies.quantization import packed_views, quantizations
 from strategies.shapes import weight_sizes
 
@@ -43,6 +44,7 @@ def cases(draw: st.DrawFn) -> Case:
         packed=draw(packed_views()),
         activation=draw(activations()),
         bias=draw(_FLAGS),
+        memory=draw(layouts()),
         execution=Execution(grad=draw(_FLAGS)),
         seed=draw(_SEEDS),
     )
@@ -50,7 +52,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @st.composite
 def related_cases(draw: st.DrawFn) -> Case:
-    """Cases with a relation that is to hold, in the layout in which every path takes them."""
+    """Cases with a relation that is to hold, in the layouts in which every path takes them."""
     case = draw(cases())
     weight = dataclasses.replace(case.weight, layout=Layout.OUT_IN)
-    return dataclasses.replace(case, weight=weight, execution=Execution(relation=draw(_RELATIONS)))
+    return dataclasses.replace(case, weight=weight, memory=Layouts(), execution=Execution(relation=draw(_RELATIONS)))

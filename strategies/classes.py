@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strategies import fields
-from strategies.case import Case, Layout, Relation
+from strategies.case import Case, Layout, Memory, Relation
 
 _SMALL: Final = 64
 """Sizes below the smallest tile of the tensor-core kernels, which only the tails of their loops see."""
@@ -64,12 +64,19 @@ def _related(relation: str) -> bool:
     return relation != str(Relation.NONE.value)
 
 
+def _related_and_moved(relation: str, memory: str) -> bool:
+    return _related(relation) and memory != str(Memory.CONTIGUOUS.value)
+
+
+_MEMORIES: Final = tuple(name for name in fields.CHOICES if name.startswith("memory."))
+
 EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingProxyType(
     {
         ("activation.rank", fields.ROWS): _one_row_only,  # an activation of rank 1 is one row
         # No path is sure to take the other layout, so that there would be no second result to compare with.
         ("execution.relation", "weight.layout"): lambda relation, layout: _related(relation) and layout != str(Layout.OUT_IN.value),
         ("execution.grad", "execution.relation"): lambda grad, relation: _related(relation) and grad != str(False),
+        **{("execution.relation", name): _related_and_moved for name in _MEMORIES},
     }
 )
 """Pairs of classes that `strategies.cases` never draws, by the names of the two fields in alphabetical order."""

@@ -12,7 +12,22 @@ import enum
 from collections.abc import Callable
 from typing import Any, Final
 
-from strategies.case import BLOCKSIZES, MAX_RANK, Case, CaseError, Fill, FloatDType, Layout, PackedView, QuantType, Relation, StorageDType
+from strategies.case import (
+    BLOCKSIZES,
+    FLAT_MEMORIES,
+    MAX_RANK,
+    STORED_MEMORIES,
+    Case,
+    CaseError,
+    Fill,
+    FloatDType,
+    Layout,
+    Memory,
+    PackedView,
+    QuantType,
+    Relation,
+    StorageDType,
+)
 
 CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "execution.grad": (False, True),
@@ -21,6 +36,11 @@ CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "quantization.compress_statistics": (False, True),
     "quantization.storage": tuple(StorageDType),
     "packed": tuple(PackedView),
+    "memory.packed": STORED_MEMORIES,
+    "memory.absmax": STORED_MEMORIES,
+    "memory.bias": FLAT_MEMORIES,
+    "memory.weight": tuple(Memory),
+    "memory.activation": tuple(Memory),
     "weight.layout": tuple(Layout),
     "weight.dtype": tuple(FloatDType),
     "activation.dtype": tuple(FloatDType),

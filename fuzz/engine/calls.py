@@ -15,6 +15,7 @@ from fuzz.engine.guarded import Guarded
 from fuzz.engine.library import Library
 from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, Inputs
 from strategies.case import Case, Layout, PackedView
+from strategies.memory import LAYOUTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,15 @@ class Prepared:
 
 
 def prepare(case: Case, inputs: Inputs, library: Library) -> Prepared:
-    """Move the inputs of a Case to the device and quantize its weight.
+    """Move the inputs of a Case to the device, each in its memory layout, and quantize its weight.
 
     Raises:
         Exception: whatever `quantize_4bit` raises.
     """
     from bitsandbytes import functional  # noqa: PLC0415
 
-    weight = inputs.weight.to(library.device)
+    memory = case.memory
+    weight = LAYOUTS[memory.weight](inputs.weight.to(library.device))
     packed, state = functional.quantize_4bit(
         weight,
         blocksize=case.quantization.blocksize,
@@ -54,8 +56,16 @@ def prepare(case: Case, inputs: Inputs, library: Library) -> Prepared:
         quant_type=case.quantization.quant_type.value,
         quant_storage=STORAGE_DTYPES[case.quantization.storage],
     )
-    bias = None if inputs.bias is None else inputs.bias.to(library.device)
-    return Prepared(case, library, weight, inputs.activation.to(library.device), bias, packed, state)
+    state.absmax = LAYOUTS[memory.absmax](state.absmax)
+    return Prepared(
+        case=case,
+        library=library,
+        weight=weight,
+        activation=LAYOUTS[memory.activation](inputs.activation.to(library.device)),
+        bias=None if inputs.bias is None else LAYOUTS[memory.bias](inputs.bias.to(library.device)),
+        packed=LAYOUTS[memory.packed](packed),
+        state=state,
+    )
 
 
 def in_view(prepared: Prepared) -> torch.Tensor:
@@ -173,7 +183,7 @@ def _quantized_module(prepared: Prepared) -> torch.nn.Module:
         quant_storage=STORAGE_DTYPES[case.quantization.storage],
         module=module,
     )
-    if prepared.bias is not None:
-        module.bias = torch.nn.Parameter(prepared.bias.cpu(), requires_grad=False)
     moved: torch.nn.Module = module.to(prepared.library.device)
+    if prepared.bias is not None:
+        moved.bias = torch.nn.Parameter(prepared.bias, requires_grad=False)  # moving it would lay it out anew
     return moved

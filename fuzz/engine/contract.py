@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fuzz.engine.verdict import Ruling
-from strategies.case import Case, Layout, PackedView
+from strategies.case import Case, Layout, Memory, PackedView
 
 if TYPE_CHECKING:
     from fuzz.engine.library import Library
@@ -19,6 +19,8 @@ ISSUE_1862: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/iss
 
 GEMV_SURFACES: Final = frozenset({"functional.gemv_4bit", "ops.gemv_4bit"})
 OP_SURFACES: Final = GEMV_SURFACES | {"ops.gemm_4bit"}
+STORED_SURFACES: Final = OP_SURFACES | {"functional.matmul_4bit", "functional.dequantize_4bit"}
+"""Surfaces that are handed the packed weight and its state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,10 @@ def _storage_does_not_divide(case: Case, library: Library) -> bool:  # noqa: ARG
     return (case.weight.elements + 1) // 2 % case.quantization.storage.itemsize != 0
 
 
+def _moved(case: Case, library: Library) -> bool:  # noqa: ARG001
+    return {case.memory.packed, case.memory.absmax} != {Memory.CONTIGUOUS}
+
+
 def _in_out(case: Case, library: Library) -> bool:  # noqa: ARG001
     return case.weight.layout is Layout.IN_OUT
 
@@ -57,6 +63,12 @@ ROWS: Final = (
         ruling=Ruling.UNSPECIFIED,
         source="docstring of functional.quantize_4bit: silent on a quant_storage that the packed bytes do not fill",
         when=_storage_does_not_divide,
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
+        source="no document says whether the packed weight and its scales may lie elsewhere than quantize_4bit put them",
+        when=_moved,
+        surfaces=STORED_SURFACES,
     ),
     Row(
         ruling=Ruling.INVALID,

@@ -16,7 +16,7 @@ from fuzz.engine import calls, contract, dispatch
 from fuzz.engine.calls import Prepared
 from fuzz.engine.library import Library
 from fuzz.oracle.arms import Arm
-from strategies.case import Case, FloatDType, Layout, PackedView
+from strategies.case import Case, FloatDType, Layout, Memory, PackedView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,9 @@ def _gemm_applies(case: Case, library: Library) -> bool:
 
 
 def _as_linear(case: Case, library: Library) -> bool:  # noqa: ARG001
-    # The module quantizes its own weight as [out, in]; a view of ours has no place in it.
-    return case.weight.layout is Layout.OUT_IN and case.packed is PackedView.RETURNED
+    # The module quantizes its own weight as [out, in]; a packed weight of ours, in whatever view, has no place in it.
+    as_returned = case.packed is PackedView.RETURNED and case.memory.packed is case.memory.absmax is Memory.CONTIGUOUS
+    return case.weight.layout is Layout.OUT_IN and as_returned
 
 
 def _always(case: Case, library: Library) -> bool:  # noqa: ARG001

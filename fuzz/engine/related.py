@@ -80,14 +80,6 @@ def storage_view(prepared: Prepared) -> Prepared:
     return dataclasses.replace(prepared, packed=_bytes(prepared).view(dtype).reshape(-1, 1))
 
 
-def strided(prepared: Prepared) -> Prepared:
-    """The activation as every second element of a tensor whose other elements are NaN."""
-    activation = prepared.activation
-    spread = torch.full((*activation.shape[:-1], 2 * activation.shape[-1]), torch.nan, dtype=activation.dtype, device=activation.device)
-    spread[..., ::2] = activation
-    return dataclasses.replace(prepared, activation=spread[..., ::2])
-
-
 def _bytes(prepared: Prepared) -> torch.Tensor:
     return prepared.packed.contiguous().view(torch.uint8).flatten()
 

@@ -22,7 +22,6 @@ from fuzz.engine.related import (
     permuted_outputs,
     reversed_rows,
     storage_view,
-    strided,
     with_activation,
     with_bias,
     with_scales,
@@ -260,11 +259,5 @@ RULES: Final[dict[Relation, Rule]] = {
         expect=_unchanged,
         holds=_bytes_fill_two,
         on_weight=True,
-    ),
-    Relation.STRIDED: Rule(
-        source="a tensor's values do not depend on its strides",
-        arms=ONE_KERNEL | {Arm.CPU_BF16},
-        second=strided,
-        expect=_unchanged,
     ),
 }

@@ -7,8 +7,9 @@ from typing import Final
 
 import torch
 
-from strategies.case import Case, Fill, FloatDType, Layout, StorageDType, Stream
+from strategies.case import Case, Fill, FloatDType, Layout, Memory, StorageDType, Stream
 from strategies.fills import FILLS
+from strategies.memory import expanded
 
 FLOAT_DTYPES: Final[dict[FloatDType, torch.dtype]] = {
     FloatDType.FLOAT32: torch.float32,
@@ -28,7 +29,8 @@ class Inputs:
     """The input tensors of a Case on the CPU.
 
     `weight` has shape `case.weight.stored_shape`, `activation` shape `(*leading, in_features)`, `bias` shape
-    `(out_features,)`; the last two have dtype `case.activation_dtype`.
+    `(out_features,)`; the last two have dtype `case.activation_dtype`. They have the values that the Case's memory layouts
+    give them, which only expanding changes, and lie in memory as it comes: `fuzz.engine.calls.prepare` lays them out.
     """
 
     weight: torch.Tensor
@@ -44,8 +46,16 @@ def build(case: Case) -> Inputs:
     dtype = FLOAT_DTYPES[case.activation_dtype]
     activation_shape = (*case.activation.leading, case.weight.in_features)
     activation = _fill(case.activation.fill, activation_shape, case, Stream.ACTIVATION)
-    bias = _fill(Fill.INTEGERS, (case.weight.out_features,), case, Stream.BIAS).to(dtype) if case.bias else None
-    return Inputs(weight.to(FLOAT_DTYPES[case.weight.dtype]), activation.to(dtype), bias)
+    bias = _fill(Fill.INTEGERS, (case.weight.out_features,), case, Stream.BIAS) if case.bias else None
+    return Inputs(
+        _values(weight, case.memory.weight).to(FLOAT_DTYPES[case.weight.dtype]),
+        _values(activation, case.memory.activation).to(dtype),
+        None if bias is None else _values(bias, case.memory.bias).to(dtype),
+    )
+
+
+def _values(tensor: torch.Tensor, memory: Memory) -> torch.Tensor:
+    return expanded(tensor).contiguous() if memory is Memory.EXPANDED else tensor
 
 
 def _fill(fill: Fill, shape: tuple[int, ...], case: Case, stream: Stream) -> torch.Tensor:

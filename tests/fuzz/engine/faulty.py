@@ -73,13 +73,6 @@ def _elements_for_bytes(prepared: Prepared) -> torch.Tensor:
     return SIMT(dataclasses.replace(prepared, packed=data.reshape(-1, 1)))
 
 
-def _as_if_contiguous(prepared: Prepared) -> torch.Tensor:
-    """Strides are ignored."""
-    x = prepared.activation
-    dense = x.as_strided(x.shape, torch.empty(x.shape).stride())
-    return SIMT(dataclasses.replace(prepared, activation=dense))
-
-
 def _counting() -> Kernel:
     """A kernel whose result depends on how often it was called."""
     calls = 0
@@ -105,6 +98,5 @@ FAULTY: dict[Relation, Callable[[], Kernel]] = {
     Relation.APPENDED_ZEROS: lambda: _last_block_of_every_row,
     Relation.HALVED_BLOCKSIZE: lambda: _always_64,
     Relation.STORAGE_VIEW: lambda: _elements_for_bytes,
-    Relation.STRIDED: lambda: _as_if_contiguous,
 }
 """For each relation a kernel whose defect breaks it."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-import bitsandbytes
 import pytest
 import torch
 
 from fuzz.engine import related
-from fuzz.engine.calls import Prepared, matmul
+from fuzz.engine.calls import Prepared
 from fuzz.oracle.reference import decode
 from strategies.case import Activation, Case, PackedView, Quantization, QuantType, Relation, StorageDType
 from tests.fuzz.engine.subjects import prepared_of, related_case
@@ -41,7 +40,6 @@ CHANGES = {
     "appended_zeros": related.appended_zeros,
     "halved_blocksize": related.halved_blocksize,
     "storage_view": related.storage_view,
-    "strided": related.strided,
 }
 
 
@@ -148,29 +146,6 @@ def test_packed_bytes_are_viewed_as_another_dtype(storage: StorageDType) -> None
     assert changed.packed.dtype is (torch.bfloat16 if storage is StorageDType.UINT8 else torch.uint8)
     assert changed.packed.shape == (6 * 128 // 2 // changed.packed.element_size(), 1)
     assert torch.equal(changed.packed.view(torch.uint8).flatten(), prepared.packed.view(torch.uint8).flatten())
-
-
-@pytest.mark.parametrize("leading", [(), (3,), (2, 2)])
-def test_a_strided_activation_has_the_same_values_between_nan(leading: tuple[int, ...]) -> None:
-    prepared = some(related_case(Relation.RERUN, leading=leading))
-    x = related.strided(prepared).activation
-    assert torch.equal(x, prepared.activation)
-    assert x.stride(-1) == 2
-    assert not x.is_contiguous()
-    whole = x.as_strided((*leading, 256), (*(2 * stride for stride in prepared.activation.stride()[:-1]), 1))
-    assert bool(whole[..., 1::2].isnan().all())
-
-
-def test_matmul_is_given_the_strided_activation(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-
-    def watch(x: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
-        seen.append(x.stride(-1))
-        return x
-
-    monkeypatch.setattr(bitsandbytes, "matmul_4bit", watch)
-    matmul(related.strided(some()))
-    assert seen == [2]
 
 
 def test_a_transposed_view_keeps_its_bytes() -> None:

@@ -57,8 +57,6 @@ def held(relation: Relation, arm: Arm) -> bool:
         return arm in {Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE}
     if relation is Relation.ZERO_BIAS:
         return arm in {Arm.SIMT, Arm.TENSOR_CORE}
-    if relation is Relation.STRIDED:
-        return arm is not Arm.LINEAR
     if relation in {Relation.SCALED_WEIGHT, Relation.HALVED_BLOCKSIZE}:
         return arm is not Arm.CPU_BF16
     return True
@@ -118,7 +116,7 @@ def second_shape(path: Path, second: Prepared) -> tuple[int, ...]:
     return second.case.weight.stored_shape if path.yields_weight else second.case.output_shape
 
 
-@pytest.mark.parametrize("relation", [relation for relation in RULES if relation not in {Relation.RERUN, Relation.STRIDED}])
+@pytest.mark.parametrize("relation", [relation for relation in RULES if relation is not Relation.RERUN])
 def test_the_second_call_is_another_call(relation: Relation) -> None:
     """A relation between a call and itself would say nothing."""
     prepared = prepared_of(related_case(relation, bias=relation is not Relation.ZERO_BIAS))
@@ -155,7 +153,6 @@ def test_what_follows_from_the_first_result(leading: tuple[int, ...]) -> None:
         Relation.APPENDED_ZEROS: result,
         Relation.HALVED_BLOCKSIZE: result,
         Relation.STORAGE_VIEW: result,
-        Relation.STRIDED: result,
     }
     assert set(expected) == set(RULES)
     for relation, rule in RULES.items():
@@ -224,7 +221,6 @@ NOT_HELD = {
     "storage view, from float32": (_with_storage(StorageDType.FLOAT32, Relation.STORAGE_VIEW, outputs=6, terms=128), True),
     "storage view, transposed view": (dataclasses.replace(related_case(Relation.STORAGE_VIEW), packed=PackedView.TRANSPOSED), False),
     "storage view, compressed": (changed(Relation.STORAGE_VIEW, quantization=COMPRESSED), True),
-    "strided, compressed": (changed(Relation.STRIDED, quantization=COMPRESSED), True),
 }
 """A Case by what is special about it, and whether its relation must hold on a kernel that runs both times."""
 
