@@ -75,7 +75,7 @@ def _switches() -> str:
 
 def _multiplies(finding: Finding) -> bool:
     """Whether the script needs an activation; those of relations hand it on whatever the path."""
-    return finding.path not in _WEIGHT_ONLY or finding.symptom == "broken relation"
+    return finding.path not in _WEIGHT_ONLY or finding.symptom == "broken relation" or finding.how in {"activation", "bias"}
 
 
 def _sources(finding: Finding) -> str:
@@ -208,6 +208,31 @@ def _check_missing_error(finding: Finding) -> str:
     )
 
 
+def _check_inputs(finding: Finding) -> str:
+    """The memory of one input, with what lies around it, before and after the call."""
+    prepare, tensor = ([], "weight") if finding.path == "quantize_4bit" else (quantize_lines(finding.case), INPUTS[finding.how])
+    call = [f"    {line}" for line in CALLS[finding.path](finding.case)]
+    return "\n".join(
+        [
+            *prepare,
+            f"memory = torch.empty(0, dtype=torch.uint8, device={tensor}.device).set_({tensor}.untyped_storage())",
+            "before = memory.clone()",
+            "try:",
+            *call,
+            "except Exception as error:",
+            '    print(f"raised:   {type(error).__name__}: {error}")',
+            "changed = int((memory != before).sum())",
+            f'print("expected: {finding.expected}")',
+            'print(f"got:      {changed} bytes changed")',
+            "sys.exit(changed > 0)",
+        ]
+    )
+
+
+def _check_bounds(finding: Finding) -> str:
+    return _check_inputs(finding) if finding.how else _check_guard(finding)
+
+
 def _check_guard(finding: Finding) -> str:
     """The op `gemv_4bit.out` writes into the middle of a larger buffer; its own output line is replaced."""
     quantize = quantize_lines(finding.case)
@@ -259,6 +284,19 @@ def _in_child(finding: Finding, inputs: str) -> str:
     )
 
 
+INPUTS: Final = {
+    "weight": "weight",
+    "activation": "x",
+    "bias": "bias",
+    "packed weight": "packed",
+    "absmax": "state.absmax",
+    "code table": "state.code",
+    "outer absmax": "state.state2.absmax",
+    "outer code table": "state.state2.code",
+    "offset": "state.offset",
+}
+"""What a script calls the inputs that can be found changed (`fuzz.engine.watch`)."""
+
 _IN_CHILD: Final = frozenset({"process died", "hang", "context lost"})
 _CHECKS: Final[dict[str, Callable[[Finding], str]]] = {
     "wrong shape": _check_shape,
@@ -267,5 +305,6 @@ _CHECKS: Final[dict[str, Callable[[Finding], str]]] = {
     "unexpected exception": _check_exception,
     "missing error": _check_missing_error,
     "range divergence": lambda finding: range_check(finding, _guarded(finding)),
-    "written out of bounds": _check_guard,
+    "written out of bounds": _check_bounds,
+    "input changed": _check_inputs,
 }

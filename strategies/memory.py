@@ -49,7 +49,7 @@ def transposed(tensor: torch.Tensor) -> torch.Tensor:
 
 def expanded(tensor: torch.Tensor) -> torch.Tensor:
     """The first row only, seen as all rows: the first stride is 0."""
-    return tensor[:1].contiguous().expand(tensor.shape)
+    return tensor[:1].clone().expand(tensor.shape)
 
 
 LAYOUTS: Final[dict[Memory, Callable[[torch.Tensor], torch.Tensor]]] = {

@@ -39,31 +39,57 @@ class Prepared:
         return self.activation.detach().requires_grad_(self.case.execution.grad)
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The inputs of a Case on its device, each in its memory layout."""
+
+    weight: torch.Tensor
+    activation: torch.Tensor
+    bias: torch.Tensor | None
+
+
+def place(case: Case, inputs: Inputs, library: Library) -> Placed:
+    """Move the inputs of a Case to the device and lay them out."""
+    memory, device = case.memory, library.device
+    return Placed(
+        weight=LAYOUTS[memory.weight](inputs.weight.to(device)),
+        activation=LAYOUTS[memory.activation](inputs.activation.to(device)),
+        bias=None if inputs.bias is None else LAYOUTS[memory.bias](inputs.bias.to(device)),
+    )
+
+
 def prepare(case: Case, inputs: Inputs, library: Library) -> Prepared:
-    """Move the inputs of a Case to the device, each in its memory layout, and quantize its weight.
+    """Move the inputs of a Case to the device and quantize its weight.
+
+    Raises:
+        Exception: whatever `quantize_4bit` raises.
+    """
+    return quantize(case, place(case, inputs, library), library)
+
+
+def quantize(case: Case, placed: Placed, library: Library) -> Prepared:
+    """Quantize the weight of a Case, and lay out the result.
 
     Raises:
         Exception: whatever `quantize_4bit` raises.
     """
     from bitsandbytes import functional  # noqa: PLC0415
 
-    memory = case.memory
-    weight = LAYOUTS[memory.weight](inputs.weight.to(library.device))
     packed, state = functional.quantize_4bit(
-        weight,
+        placed.weight,
         blocksize=case.quantization.blocksize,
         compress_statistics=case.quantization.compress_statistics,
         quant_type=case.quantization.quant_type.value,
         quant_storage=STORAGE_DTYPES[case.quantization.storage],
     )
-    state.absmax = LAYOUTS[memory.absmax](state.absmax)
+    state.absmax = LAYOUTS[case.memory.absmax](state.absmax)
     return Prepared(
         case=case,
         library=library,
-        weight=weight,
-        activation=LAYOUTS[memory.activation](inputs.activation.to(library.device)),
-        bias=None if inputs.bias is None else LAYOUTS[memory.bias](inputs.bias.to(library.device)),
-        packed=LAYOUTS[memory.packed](packed),
+        weight=placed.weight,
+        activation=placed.activation,
+        bias=placed.bias,
+        packed=LAYOUTS[case.memory.packed](packed),
         state=state,
     )
 

@@ -39,6 +39,7 @@ def call_while_pending(tensors: Sequence[torch.Tensor], call: Callable[[], _Resu
         tensors: what `call` reads on the GPU.
         call: is made twice; see `_make_ready`.
     """
+    tensors = [_own(tensor) for tensor in tensors]
     values = [tensor.clone() for tensor in tensors]
     for tensor in tensors:
         _poison(tensor)
@@ -59,6 +60,11 @@ def _make_ready(call: Callable[[], object]) -> None:
     with contextlib.suppress(Exception):  # the call that counts raises it again
         call()
     torch.cuda.synchronize()  # other streams, too, see the poison from here on
+
+
+def _own(tensor: torch.Tensor) -> torch.Tensor:
+    """The view of an expanded tensor in which no element is seen twice, so that it can be written to."""
+    return tensor[tuple(slice(1) if stride == 0 else slice(None) for stride in tensor.stride())] if tensor.dim() else tensor
 
 
 def _poison(tensor: torch.Tensor) -> None:

@@ -13,8 +13,9 @@ from typing import Final
 import torch
 
 from fuzz.engine import contract, paths
-from fuzz.engine.calls import Prepared, prepare
+from fuzz.engine.calls import Placed, Prepared, place, quantize
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
+from fuzz.engine.judge_inputs import judge_inputs
 from fuzz.engine.judge_quantize import judge_quantized
 from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.judge_values import judge_values
@@ -25,8 +26,9 @@ from fuzz.engine.provocation import Provocation
 from fuzz.engine.references import References
 from fuzz.engine.tensors import Inputs, build
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+from fuzz.engine.watch import Watch, before_multiplying, before_quantizing
 from fuzz.oracle.arms import Arm
-from strategies.case import Case
+from strategies.case import Case, Relation
 
 Announce = Callable[[PathVerdict], None]
 """Called with a pending verdict before a path runs, so that the parent knows where a process died."""
@@ -78,14 +80,14 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
     # Wrong numbers can still be decoded and multiplied: what comes after is judged by what is stored.
     if prepared is None or verdict.symptom not in (None, Symptom.WRONG_VALUE):
         return
-    references = References(inputs, prepared)
+    subject = _Subject(prepared, References(inputs, prepared), before_multiplying(prepared))
     failed: dict[str, Symptom | None] = dict.fromkeys(selection.skip)
     for path in _selected(case, library, selection.only):
         if path.name in failed or _explained(path, case, library, failed):
             failed.setdefault(path.name, None)
             continue
         question = Question(case, path, library, contract.rule(case, path.surface, library))
-        verdict = _judge_path(question, prepared, references, announce, selection.provocation_of(path.name))
+        verdict = _judge_path(question, subject, announce, selection.provocation_of(path.name))
         yield _with_kernels(verdict, path, prepared) if selection.profile else verdict
         if verdict.symptom:
             failed[path.name] = verdict.symptom
@@ -99,28 +101,42 @@ def _with_kernels(verdict: PathVerdict, path: paths.Path, prepared: Prepared) ->
     return dataclasses.replace(verdict, kernels=launched(lambda: path.run(prepared)))
 
 
-def _judge_path(
-    question: Question, prepared: Prepared, references: References, announce: Announce, provocation: Provocation
-) -> PathVerdict:
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A quantized Case, what its results are compared with, and what its inputs were."""
+
+    prepared: Prepared
+    references: References
+    watch: Watch
+
+
+def _judge_path(question: Question, subject: _Subject, announce: Announce, provocation: Provocation) -> PathVerdict:
     """The first failing verdict of as many calls as `provocation` asks for, or the last one."""
     run = partial(_run, question.path, provocation=provocation)
     for _ in range(provocation.calls):
         announce(question.answer())
-        finished = run(prepared)
-        verdict = judge_outcome(question, finished) or _judge_numbers(question, finished, prepared, references, run)
+        finished = run(subject.prepared)
+        verdict = _judge_call(question, finished, subject.watch) or _judge_numbers(question, finished, subject, run)
         if verdict.symptom:
             break
     return verdict
 
 
-def _judge_numbers(
-    question: Question, finished: Finished, prepared: Prepared, references: References, run: Callable[[Prepared], Finished]
-) -> PathVerdict:
-    verdict = judge_values(question, finished.tensor, references)
-    if verdict.symptom:
+def _judge_call(question: Question, finished: Finished, watch: Watch) -> PathVerdict | None:
+    """The verdict on everything but the numbers of a result; None if all that is right."""
+    verdict = judge_outcome(question, finished)
+    if verdict is not None and verdict.symptom is Symptom.CONTEXT_LOST:
         return verdict
-    related = judge_relation(question, finished.tensor, prepared, run)
-    return related or verdict
+    changed = judge_inputs(question, watch)
+    return verdict if verdict is not None and verdict.symptom else changed or verdict
+
+
+def _judge_numbers(question: Question, finished: Finished, subject: _Subject, run: Callable[[Prepared], Finished]) -> PathVerdict:
+    verdict = judge_values(question, finished.tensor, subject.references)
+    if verdict.symptom or question.case.execution.relation is Relation.NONE:
+        return verdict
+    related = judge_relation(question, finished.tensor, subject.prepared, run)
+    return related or judge_inputs(question, subject.watch) or verdict
 
 
 def _selected(case: Case, library: Library, only: Collection[str] | None) -> Iterator[paths.Path]:
@@ -193,23 +209,24 @@ def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce, 
 
 
 def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation) -> _Quantized:
+    placed = place(question.case, inputs, question.library)
+    watch = before_quantizing(placed)
     try:
-        prepared = _prepare(question.case, inputs, question.library, provocation)
+        prepared = _prepare(question, placed, provocation)
         _synchronize(question.library)
     except Exception as error:  # noqa: BLE001
         return None, judge_error(question, error)
+    if (changed := judge_inputs(question, watch)) is not None:
+        return None, changed
     if question.row.ruling is Ruling.INVALID:
         got = f"a packed weight of shape {tuple(prepared.packed.shape)}"
         return None, question.answer(Symptom.MISSING_ERROR, expected="a Python exception that names the problem", got=got)
     return prepared, judge_quantized(question, prepared)
 
 
-def _prepare(case: Case, inputs: Inputs, library: Library, provocation: Provocation) -> Prepared:
-    if not _is_pending(provocation, library):
-        return prepare(case, inputs, library)
-    # Moved beforehand, because moving it inside of the call would wait for the stream.
-    moved = dataclasses.replace(inputs, weight=inputs.weight.to(library.device))
-    return call_while_pending([moved.weight], partial(prepare, case, moved, library))
+def _prepare(question: Question, placed: Placed, provocation: Provocation) -> Prepared:
+    call = partial(quantize, question.case, placed, question.library)
+    return call_while_pending([placed.weight], call) if _is_pending(provocation, question.library) else call()
 
 
 def quiet() -> None:

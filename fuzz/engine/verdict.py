@@ -23,6 +23,7 @@ class Symptom(enum.Enum):
     HANG = "hang"
     RANGE_DIVERGENCE = "range divergence"  # a 16-bit intermediate left its range; the result would not have
     OUT_OF_BOUNDS = "written out of bounds"
+    INPUT_CHANGED = "input changed"
     BROKEN_RELATION = "broken relation"  # two results that must be equal, bit for bit, are not
 
 

@@ -36,7 +36,7 @@ from fuzz.oracle.arms import Arm
 from fuzz.oracle.bounds import error_model, interval
 from fuzz.oracle.reference import decode, multiply
 from reports.finding import Finding
-from reports.script import HANG_TIMEOUT, write_script
+from reports.script import HANG_TIMEOUT, INPUTS, write_script
 from reports.script_calls import CALLS
 from strategies import fields
 from strategies.case import (
@@ -98,7 +98,7 @@ QUANTIZE_HOWS = {
     "wrong dtype": ["dtype of the packed weight"],
     "wrong value": ["code table", "scales", "8-bit map", "offset", "outer scales", "8-bit codes", "codes", "blocks of zeros"],
 }
-NESTED_ONLY = {"8-bit map", "offset", "outer scales", "8-bit codes"}
+NESTED_ONLY = {"8-bit map", "offset", "outer scales", "8-bit codes", "outer absmax", "outer code table"}
 RELATIONS = [relation.value for relation in Relation if relation is not Relation.NONE]
 OF_WEIGHTS = [relation.value for relation, rule in RULES.items() if Arm.DEQUANTIZE in rule.arms]
 
@@ -109,12 +109,13 @@ def hows(path: str, symptom: str) -> list[str]:
         return [] if path == "quantize_4bit" else OF_WEIGHTS if path == "dequantize_4bit" else RELATIONS
     if symptom == "range divergence":
         return [] if path in {"quantize_4bit", "dequantize_4bit"} else ["overflow", "underflow"]
-    if symptom == "written out of bounds":
-        return [""] if path == "gemv_4bit_out" else []
+    if symptom in {"written out of bounds", "input changed"}:
+        inputs = ["weight"] if path == "quantize_4bit" else [name for name in INPUTS if name != "weight"]
+        return [*([""] if path == "gemv_4bit_out" and symptom != "input changed" else []), *inputs]
     return QUANTIZE_HOWS.get(symptom, [""]) if path == "quantize_4bit" else [""]
 
 
-FREE = sorted({symptom.value for symptom in Symptom} - {"broken relation", "range divergence", "written out of bounds"})
+FREE = sorted({symptom.value for symptom in Symptom} - {"broken relation", "range divergence", "written out of bounds", "input changed"})
 """Symptoms whose way may be any text, such as an exception's type."""
 KINDS = [(path, symptom.value, how) for path in CALLS for symptom in Symptom for how in hows(path, symptom.value)]
 every_kind = pytest.mark.parametrize(("path", "symptom", "how"), KINDS)
@@ -124,6 +125,8 @@ def kind(path: str, symptom: str, how: str, case: Case = CASE, **changes: Any) -
     """A finding of this kind, on a Case that can have it."""
     if how in NESTED_ONLY:
         case = fields.replace(case, "quantization.compress_statistics", value=True)
+    if how == "bias":
+        case = dataclasses.replace(case, bias=True)
     if symptom == "broken relation":
         case = fields.replace(fields.replace(case, "execution.relation", Relation(how)), "weight.layout", Layout.OUT_IN)
     return finding(path, symptom, case, how=how, **changes)

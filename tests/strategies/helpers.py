@@ -12,6 +12,8 @@ from strategies.case import (
     Fill,
     FloatDType,
     Layout,
+    Layouts,
+    Memory,
     PackedView,
     Quantization,
     QuantType,
@@ -26,6 +28,7 @@ BUSY = Case(
     packed=PackedView.TRANSPOSED,
     activation=Activation(leading=(3, 11), dtype=FloatDType.BFLOAT16, fill=Fill.CANCELLING),
     bias=True,
+    memory=Layouts(weight=Memory.TRANSPOSED, packed=Memory.OFFSET, absmax=Memory.STRIDED, activation=Memory.EXPANDED, bias=Memory.GUARDED),
     execution=Execution(grad=True, relation=Relation.SIGN),
     seed=77,
 )

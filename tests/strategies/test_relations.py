@@ -11,7 +11,7 @@ import torch
 from hypothesis import find, given, settings
 
 from strategies import fields
-from strategies.case import Case, CaseError, Execution, Fill, Layout, Relation
+from strategies.case import Case, CaseError, Execution, Fill, Layout, Layouts, Relation
 from strategies.cases import cases, related_cases
 from strategies.fills import FILLS
 from tests.strategies.helpers import BUSY, draw
@@ -35,9 +35,13 @@ def test_every_relation_but_none_is_drawn_often(drawn: list[Case]) -> None:
 def test_every_related_case_has_the_layout_that_all_paths_take_and_no_gradients(drawn: list[Case]) -> None:
     assert {case.weight.layout for case in drawn} == {Layout.OUT_IN}
     assert {case.execution.grad for case in drawn} == {False}
+    assert {case.memory for case in drawn} == {Layouts()}
 
 
-@pytest.mark.parametrize("name", [name for name in fields.CHOICES if name not in {"weight.layout", "execution.grad", "execution.relation"}])
+FIXED = {"weight.layout", "execution.grad", "execution.relation", *(name for name in fields.CHOICES if name.startswith("memory."))}
+
+
+@pytest.mark.parametrize("name", [name for name in fields.CHOICES if name not in FIXED])
 def test_everything_else_is_drawn_as_in_cases_without_a_relation(drawn: list[Case], name: str) -> None:
     counts = collections.Counter(fields.get(case, name) for case in drawn)
     assert set(counts) == set(fields.CHOICES[name])
