@@ -13,7 +13,7 @@ from typing import Final
 
 from reports.finding import Finding
 from reports.script_arithmetic import GRADES, arithmetic_check
-from reports.script_calls import CALLS, quantize_lines
+from reports.script_calls import CALLS, GRADIENTS, MAY_RECORD, WEIGHT_ONLY, quantize_lines, result_shape
 from reports.script_quantize import quantize_check
 from reports.script_range import range_check
 from reports.script_reference import value_check
@@ -24,15 +24,12 @@ from strategies.case import Fill, Layout, Memory, Stream
 HANG_TIMEOUT: Final = 30
 """Seconds after which a script calls a hang a hang; the call takes milliseconds, a cold start about ten seconds."""
 
-_WEIGHT_ONLY: Final = frozenset({"quantize_4bit", "dequantize_4bit"})
-"""Paths that end before an activation comes in."""
-
 
 def write_script(finding: Finding) -> str:
     """The text of `repro.py` for a finding."""
     device = finding.system["device"]
     dies = finding.symptom in _IN_CHILD
-    multiplies = finding.symptom in {"wrong value", "broken relation", "range divergence"} and finding.path not in _WEIGHT_ONLY
+    multiplies = finding.symptom in {"wrong value", "broken relation", "range divergence"} and finding.path not in WEIGHT_ONLY
     parts = [
         _docstring(finding),
         _imports(finding, dies=dies),
@@ -57,11 +54,15 @@ def _docstring(finding: Finding) -> str:
 
 
 def _imports(finding: Finding, *, dies: bool) -> str:
-    modules = ["import subprocess", "import sys"] if dies else ["import sys"]
-    if finding.symptom == "broken relation":
-        modules = ["import copy", *modules]
-    needs_bnb = "bnb." in "".join(CALLS[finding.path](finding.case))
-    libraries = ["import torch"] + (["import bitsandbytes as bnb"] if needs_bnb else [])
+    call = "\n".join(CALLS[finding.path](finding.case))
+    needed = {
+        "copy": finding.symptom == "broken relation" or "copy." in call,
+        "io": "io." in call,
+        "subprocess": dies,
+        "sys": True,
+    }
+    libraries = ["import torch"] + (["import bitsandbytes as bnb"] if "bnb." in call else [])
+    modules = [f"import {name}" for name, here in needed.items() if here]
     return "\n".join([*modules, "", *libraries, "import bitsandbytes.functional as F"])
 
 
@@ -75,7 +76,7 @@ def _switches() -> str:
 
 def _multiplies(finding: Finding) -> bool:
     """Whether the script needs an activation; those of relations hand it on whatever the path."""
-    return finding.path not in _WEIGHT_ONLY or finding.symptom == "broken relation" or finding.how in {"activation", "bias"}
+    return finding.path not in WEIGHT_ONLY or finding.symptom == "broken relation" or finding.how in {"activation", "bias"}
 
 
 def _sources(finding: Finding) -> str:
@@ -93,7 +94,7 @@ def _used(finding: Finding) -> tuple[set[Fill], set[Memory]]:
     case, memory = finding.case, finding.case.memory
     fills, memories = {case.weight.fill}, {memory.weight, memory.packed, memory.absmax}
     if _multiplies(finding):
-        fills |= {case.activation.fill} | ({Fill.INTEGERS} if case.bias else set())
+        fills |= {case.activation.fill} | ({Fill.INTEGERS} if case.bias or finding.path in GRADIENTS else set())
         memories |= {memory.activation} | ({memory.bias} if case.bias else set())
     return fills - {Fill.ONES}, memories - {Memory.CONTIGUOUS}
 
@@ -125,7 +126,7 @@ def _activation_and_bias(finding: Finding, device: str) -> list[str]:
     if case.bias:
         bias = _fill(Fill.INTEGERS, (case.weight.out_features,), case.seed_of(Stream.BIAS))
         lines += [f"bias = {bias}.to(x.dtype).to({device!r})", *_laid_out("bias", case.memory.bias)]
-    if case.execution.grad and finding.path in {"matmul_4bit", "linear4bit"}:
+    if case.execution.grad and finding.path in MAY_RECORD:
         lines.append("x.requires_grad_(True)")
     return lines
 
@@ -167,10 +168,7 @@ def _check(finding: Finding) -> str:
 
 
 def _check_shape(finding: Finding) -> str:
-    case = finding.case
-    expected = case.output_shape
-    if finding.path == "dequantize_4bit":
-        expected = case.weight.stored_shape if case.packed.value == "returned" else case.weight.stored_shape[::-1]
+    expected = result_shape(finding.path, finding.case)
     return "\n".join(
         [
             f'print("expected: shape {expected}")',

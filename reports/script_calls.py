@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
-from strategies.case import Case, Layout, Memory, PackedView, StorageDType
+from strategies.case import Case, Layout, Memory, PackedView, StorageDType, Stream
 
 
 def quantize_call(case: Case) -> str:
@@ -96,9 +97,13 @@ def _gemm_op(case: Case) -> list[str]:
     return [f"result = torch.ops.bitsandbytes.gemm_4bit.default(x, {_view(case)}, state.shape, {arguments})"]
 
 
-def _linear4bit(case: Case) -> list[str]:
-    quantization = case.quantization
+def _layer(case: Case, name: str = "layer") -> str:
     size = f"{case.weight.in_features}, {case.weight.out_features}, bias={case.bias}, compute_dtype=x.dtype"
+    return f"{name} = bnb.nn.Linear4bit({size}, quant_type={case.quantization.quant_type.value!r})"
+
+
+def _quantized_layer(case: Case) -> list[str]:
+    quantization = case.quantization
     arguments = [
         "weight.cpu()",
         "requires_grad=False",
@@ -110,14 +115,98 @@ def _linear4bit(case: Case) -> list[str]:
     if quantization.storage is not StorageDType.UINT8:
         arguments.append(f"quant_storage=torch.{quantization.storage.value}")
     lines = [
-        f"layer = bnb.nn.Linear4bit({size}, quant_type={quantization.quant_type.value!r})",
+        _layer(case),
         f"layer.weight = bnb.nn.Params4bit({', '.join(arguments)})",
     ]
     mode = "train" if case.execution.grad else "eval"
     lines.append(f"layer = layer.to(x.device).{mode}()")
     if case.bias:
         lines.append("layer.bias = torch.nn.Parameter(bias, requires_grad=False)")
-    return [*lines, "result = layer(x)"]
+    return lines
+
+
+def _linear4bit(case: Case) -> list[str]:
+    return [*_quantized_layer(case), "result = layer(x)"]
+
+
+def _kept(case: Case, lines: list[str]) -> list[str]:
+    """A layer that is used, then becomes another one by `lines`."""
+    mode = "train" if case.execution.grad else "eval"
+    return [*_quantized_layer(case), "layer(x)", *lines, f"result = layer.{mode}()(x)"]
+
+
+def _reloaded(case: Case) -> list[str]:
+    bias = ['layer.bias = torch.nn.Parameter(saved.pop("bias"), requires_grad=False)'] if case.bias else []
+    return _kept(
+        case,
+        [
+            "saved = layer.state_dict()",
+            _layer(case),
+            *bias,
+            'data = saved.pop("weight")',
+            "layer.weight = bnb.nn.Params4bit.from_prequantized(data=data, quantized_stats=saved, device=x.device)",
+            "layer = layer.to(x.device)",
+        ],
+    )
+
+
+def _copied(case: Case) -> list[str]:
+    return _kept(case, ["layer = copy.deepcopy(layer)"])
+
+
+def _pickled(case: Case) -> list[str]:
+    lines = ["file = io.BytesIO()", "torch.save(layer, file)", "file.seek(0)", "layer = torch.load(file, weights_only=False)"]
+    return _kept(case, lines)
+
+
+def _cast(case: Case) -> list[str]:
+    other = "bfloat16" if case.quantization.storage is StorageDType.FLOAT16 else "float16"
+    bias = ["layer.bias = torch.nn.Parameter(bias, requires_grad=False)"] if case.bias else []
+    return _kept(case, [f"layer = layer.to(torch.{other})  # what is 4-bit stays what it is", *bias])
+
+
+def _matmul_out(case: Case) -> list[str]:
+    return [
+        f'result = torch.full({case.output_shape}, float("nan"), dtype=x.dtype, device=x.device)',
+        f"bnb.matmul_4bit(x, {_view(case)}, quant_state=state{_bias(case)}, out=result)",
+    ]
+
+
+def _dequantize_out(case: Case) -> list[str]:
+    return [
+        f'result = torch.full({case.weight.stored_shape}, float("nan"), dtype=weight.dtype, device=weight.device)',
+        "F.dequantize_4bit(packed, state, out=result)",
+    ]
+
+
+def _quantize_out(case: Case) -> list[str]:
+    blocks = math.ceil(case.weight.elements / case.quantization.blocksize)
+    call = quantize_call(case).removesuffix(")") + ", absmax=absmax, out=torch.zeros_like(packed))"
+    return [
+        f'absmax = torch.full(({blocks},), float("nan"), device=weight.device)',
+        f"packed, state = {call}",
+        "result = F.dequantize_4bit(packed, state)",
+    ]
+
+
+def _gradient(case: Case) -> list[str]:
+    """The gradient of the result; `integers` is the fill of that name."""
+    return [f"gradient = integers({case.output_shape}, seed={case.seed_of(Stream.GRADIENT)}).to(x.dtype).to(x.device)"]
+
+
+def _input_gradient(case: Case) -> list[str]:
+    call = f"bnb.matmul_4bit(x, {_view(case)}, quant_state=state{_bias(case)})"
+    return ["x = x.detach().requires_grad_()", *_gradient(case), f"{call}.backward(gradient)", "result = x.grad"]
+
+
+def _bias_gradient(case: Case) -> list[str]:
+    call = f"bnb.matmul_4bit(x, {_view(case)}, quant_state=state, bias=bias)"
+    return ["bias = bias.detach().requires_grad_()", *_gradient(case), f"{call}.backward(gradient)", "result = bias.grad"]
+
+
+def _module_gradient(case: Case) -> list[str]:
+    lines = [*_quantized_layer(case), "layer.train()", "x = x.detach().requires_grad_()", *_gradient(case)]
+    return [*lines, "layer(x).backward(gradient)", "result = x.grad"]
 
 
 CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {
@@ -130,4 +219,35 @@ CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {
     "dequantize_linear": _dequantize_linear,
     "gemm_4bit_op": _gemm_op,
     "linear4bit": _linear4bit,
+    "dequantize_4bit_out": _dequantize_out,
+    "quantize_4bit_out": _quantize_out,
+    "matmul_4bit_out": _matmul_out,
+    "matmul_4bit_input_gradient": _input_gradient,
+    "matmul_4bit_bias_gradient": _bias_gradient,
+    "linear4bit_input_gradient": _module_gradient,
+    "linear4bit_reloaded": _reloaded,
+    "linear4bit_copied": _copied,
+    "linear4bit_pickled": _pickled,
+    "linear4bit_cast": _cast,
 }
+WEIGHT_ONLY: Final = frozenset({"quantize_4bit", "dequantize_4bit", "dequantize_4bit_out", "quantize_4bit_out"})
+"""Paths that end before an activation comes in."""
+
+INPUT_GRADIENTS: Final = frozenset({"matmul_4bit_input_gradient", "linear4bit_input_gradient"})
+BIAS_GRADIENTS: Final = frozenset({"matmul_4bit_bias_gradient"})
+GRADIENTS: Final = INPUT_GRADIENTS | BIAS_GRADIENTS
+
+MAY_RECORD: Final = frozenset(
+    {"matmul_4bit", "linear4bit", "linear4bit_reloaded", "linear4bit_copied", "linear4bit_pickled", "linear4bit_cast"}
+)
+"""Paths whose activation requires grad where the Case says so."""
+
+
+def result_shape(path: str, case: Case) -> tuple[int, ...]:
+    """The shape that the result of `path` is to have."""
+    if path in WEIGHT_ONLY:
+        turned = path == "dequantize_4bit" and case.packed is PackedView.TRANSPOSED
+        return case.weight.stored_shape[::-1] if turned else case.weight.stored_shape
+    if path in INPUT_GRADIENTS:
+        return (*case.activation.leading, case.weight.in_features)
+    return (case.weight.out_features,) if path in BIAS_GRADIENTS else case.output_shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reports.finding import Finding
+from reports.script_calls import BIAS_GRADIENTS, GRADIENTS, INPUT_GRADIENTS, WEIGHT_ONLY
 from strategies.case import Case, Fill, Layout, PackedView, QuantType
 
 _CODES: Final = {
@@ -33,8 +34,21 @@ def value_check(finding: Finding, call: list[str]) -> str:
     """
     if finding.model is None:
         raise ValueError(f"{finding.signature}: wrong values without an error model")
-    expected = _expected_weight(finding.case) if finding.path == "dequantize_4bit" else expected_product(finding)
-    return "\n".join([*call, "", *decode(finding.case), "", *expected, "", *_compare(finding)])
+    expected = _expected_weight(finding) if finding.path in WEIGHT_ONLY else expected_product(finding)
+    return "\n".join([*call, "", *decode(finding.case), "", *_factors(finding), *expected, "", *_compare(finding)])
+
+
+def _factors(finding: Finding) -> list[str]:
+    """Lines that make a gradient a product `a @ w.t()`, whose names and bounds the lines after them use."""
+    if finding.path in INPUT_GRADIENTS:
+        turned = ", slack" if finding.case.quantization.compress_statistics else ""
+        return ["# The gradient of x is gradient @ w.", f"x, w, c{turned} = gradient, w.t(), c.t(){', slack.t()' if turned else ''}"]
+    if finding.path in BIAS_GRADIENTS:
+        rows = "gradient.reshape(-1, gradient.shape[-1]).t()"
+        lines = ["# The gradient of the bias is that of the result, summed over all rows.", f"x, result = {rows}, result.reshape(-1, 1)"]
+        zero = ["slack = torch.zeros_like(w)"] if finding.case.quantization.compress_statistics else []
+        return [*lines, "w = c = torch.ones(1, x.shape[-1], dtype=torch.float64)", *zero]
+    return []
 
 
 def code_table(quant_type: QuantType, suffix: str) -> list[str]:
@@ -71,8 +85,10 @@ def decode(case: Case) -> list[str]:
     ]
 
 
-def _expected_weight(case: Case) -> list[str]:
-    turned = (case.weight.layout is Layout.IN_OUT) != (case.packed is PackedView.TRANSPOSED)
+def _expected_weight(finding: Finding) -> list[str]:
+    case = finding.case
+    turned_view = finding.path == "dequantize_4bit" and case.packed is PackedView.TRANSPOSED
+    turned = (case.weight.layout is Layout.IN_OUT) != turned_view
     turn = ".t()" if turned else ""
     lines = [f"expected = w{turn}", f"magnitude = w.abs(){turn}"]
     if case.quantization.compress_statistics:
@@ -95,7 +111,8 @@ def expected_product(finding: Finding) -> list[str]:
 
 
 def _adds_bias(finding: Finding) -> bool:
-    return finding.case.bias and finding.path != "dequantize_4bit" and not finding.path.startswith("gemv_4bit")
+    adds_none = finding.path in WEIGHT_ONLY | GRADIENTS or finding.path.startswith("gemv_4bit")
+    return finding.case.bias and not adds_none
 
 
 def _bias_term(finding: Finding) -> str:
@@ -106,12 +123,12 @@ def _bias_term(finding: Finding) -> str:
 def _compare(finding: Finding) -> list[str]:
     model = finding.model or {}
     case = finding.case
-    dtype = (case.weight.dtype if finding.path == "dequantize_4bit" else case.activation_dtype).value
+    dtype = (case.weight.dtype if finding.path in WEIGHT_ONLY else case.activation_dtype).value
     magnitude, scale_error = "magnitude", ""
     if case.quantization.compress_statistics:
         magnitude, scale_error = "(magnitude + scale_error)", " + scale_error"
     base = f"{model['product']:.8g} * {magnitude}{scale_error}"
-    if finding.path != "dequantize_4bit":
+    if finding.path not in WEIGHT_ONLY:
         base += f" + {model['code']:.8g} * (a.abs() @ c.abs().t()) + {model['activation']:.8g} * a.abs().sum(-1, keepdim=True)"
     size = "torch.maximum(expected.abs(), product.abs())" if _adds_bias(finding) else "expected.abs()"
     late = f"{model['late_rounding']:.8g} * (size + bound) + {model['late_underflow']:.8g} + " if model["late_rounding"] else ""

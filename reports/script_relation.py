@@ -7,7 +7,7 @@ import textwrap
 from typing import Final
 
 from reports.finding import Finding
-from reports.script_calls import CALLS, quantize_lines
+from reports.script_calls import CALLS, MAY_RECORD, quantize_lines
 from strategies.case import Case
 
 
@@ -57,7 +57,7 @@ _ADDS_BIAS: Final = frozenset({"matmul_4bit", "gemm_4bit_op", "linear4bit", "deq
 
 
 def _requires_grad(finding: Finding) -> list[str]:
-    grad = finding.case.execution.grad and finding.path in {"matmul_4bit", "linear4bit"}
+    grad = finding.case.execution.grad and finding.path in MAY_RECORD
     return ["x2 = x2.clone().requires_grad_(True)"] if grad else []
 
 

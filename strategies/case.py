@@ -120,12 +120,27 @@ class Relation(enum.Enum):
     STORAGE_VIEW = "storage_view"
 
 
+class Mode(enum.Enum):
+    """What else is asked of the library than to return a product. `fuzz.engine.paths` says which paths each one adds."""
+
+    CALL = "call"
+    OUT = "out"  # results are written to tensors that the caller hands over
+    BACKWARD = "backward"  # gradients of activation and bias
+    KEPT = "kept"  # a module that was saved and loaded, copied or pickled
+
+
 class Stream(enum.IntEnum):
     """The random tensors of a Case. It has one seed, from which each stream takes its own."""
 
     WEIGHT = 0
     ACTIVATION = 1
     BIAS = 2
+    GRADIENT = 3
+
+
+_SEED_STEP: Final = 3
+"""Between the seeds of two Cases. It stays as it is, so that what a Case in a file is filled with does: that the gradient of
+one Case has the seed of another Case's weight does no harm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +222,7 @@ class Execution:
     """How the call is made."""
 
     grad: bool = False  # the activation requires grad, and grad mode is on
+    mode: Mode = Mode.CALL
     relation: Relation = Relation.NONE
 
 
@@ -255,7 +271,7 @@ class Case:
 
     def seed_of(self, stream: Stream) -> int:
         """The seed of one tensor's fill, so that no two tensors of a Case are filled alike."""
-        return len(Stream) * self.seed + stream
+        return _SEED_STEP * self.seed + stream
 
     def to_json(self) -> dict[str, Any]:
         """The Case as JSON data, with `format_version`."""
@@ -310,6 +326,7 @@ _CHOICES: Final[dict[str, type[enum.Enum]]] = {
     "activation.dtype": FloatDType,
     "activation.fill": Fill,
     **dict.fromkeys(("memory.weight", "memory.packed", "memory.absmax", "memory.activation", "memory.bias"), Memory),
+    "execution.mode": Mode,
     "execution.relation": Relation,
 }
 _FLAGS: Final = frozenset({"quantization.compress_statistics", "bias", "execution.grad"})

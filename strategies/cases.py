@@ -6,8 +6,9 @@ import dataclasses
 
 from hypothesis import strategies as st
 
+from strategies import fields
 from strategies.activations import activations
-from strategies.case import Case, Execution, Fill, FloatDType, Layout, Layouts, Relation, Weight
+from strategies.case import Case, Execution, Fill, FloatDType, Layout, Layouts, Mode, Relation, Weight
 from strategies.layouts import layouts
 from strategies.quantization import packed_views, quantizations
 from strategies.shapes import weight_sizes
@@ -48,6 +49,11 @@ def cases(draw: st.DrawFn) -> Case:
         execution=Execution(grad=draw(_FLAGS)),
         seed=draw(_SEEDS),
     )
+
+
+def cases_in(mode: Mode) -> st.SearchStrategy[Case]:
+    """Any Case, run in a mode."""
+    return cases().map(lambda case: fields.replace(case, "execution.mode", mode))
 
 
 @st.composite

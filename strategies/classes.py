@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strategies import fields
-from strategies.case import Case, Layout, Memory, Relation
+from strategies.case import Case, Layout, Memory, Mode, Relation
 
 _SMALL: Final = 64
 """Sizes below the smallest tile of the tensor-core kernels, which only the tails of their loops see."""
@@ -64,6 +64,10 @@ def _related(relation: str) -> bool:
     return relation != str(Relation.NONE.value)
 
 
+def _related_and_more(mode: str, relation: str) -> bool:
+    return _related(relation) and mode != str(Mode.CALL.value)
+
+
 def _related_and_moved(relation: str, memory: str) -> bool:
     return _related(relation) and memory != str(Memory.CONTIGUOUS.value)
 
@@ -76,6 +80,7 @@ EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingP
         # No path is sure to take the other layout, so that there would be no second result to compare with.
         ("execution.relation", "weight.layout"): lambda relation, layout: _related(relation) and layout != str(Layout.OUT_IN.value),
         ("execution.grad", "execution.relation"): lambda grad, relation: _related(relation) and grad != str(False),
+        ("execution.mode", "execution.relation"): _related_and_more,
         **{("execution.relation", name): _related_and_moved for name in _MEMORIES},
     }
 )

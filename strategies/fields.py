@@ -23,6 +23,7 @@ from strategies.case import (
     FloatDType,
     Layout,
     Memory,
+    Mode,
     PackedView,
     QuantType,
     Relation,
@@ -31,6 +32,7 @@ from strategies.case import (
 
 CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "execution.grad": (False, True),
+    "execution.mode": tuple(Mode),
     "execution.relation": tuple(Relation),
     "bias": (False, True),
     "quantization.compress_statistics": (False, True),
@@ -52,6 +54,9 @@ CHOICES: Final[dict[str, tuple[Any, ...]]] = {
 }
 """Every field that is a choice, its neutral value first. Reduction tries them in this order: fills come last, so that
 a layout or a dtype is not kept because a duller fill needs it."""
+
+QUESTIONS: Final = ("execution.mode", "execution.relation")
+"""Fields that say what is asked and not of what: another value is another question, and a failure there another failure."""
 
 FILLS: Final = ("activation.fill", "weight.fill")
 DIMENSIONS: Final = ("weight.out_features", "weight.in_features")

@@ -16,6 +16,7 @@ from fuzz.engine.calls import Prepared, prepare
 from fuzz.engine.judge_values import definitely_wrong, error_model_of
 from fuzz.engine.launches import arms_of, launched
 from fuzz.engine.library import Library
+from fuzz.engine.path import Path
 from fuzz.engine.references import References
 from fuzz.engine.tensors import FLOAT_DTYPES, Inputs
 from fuzz.oracle.arms import Arm
@@ -74,14 +75,14 @@ def _measure_setting(setting: Setting, library: Library, tallies: Tallies, seen:
             _count(path, given, inputs, tallies)
 
 
-def _as_accepted(path: paths.Path, prepared: Prepared) -> Prepared:
+def _as_accepted(path: Path, prepared: Prepared) -> Prepared:
     """Before 0.50 `matmul_4bit` takes the transposed view (`fuzz.engine.contract.CONVENTIONS`)."""
     if path is not _MATMUL or prepared.library.fused:
         return prepared
     return dataclasses.replace(prepared, case=dataclasses.replace(prepared.case, packed=PackedView.TRANSPOSED))
 
 
-def _paths(case: Case, library: Library) -> list[paths.Path]:
+def _paths(case: Case, library: Library) -> list[Path]:
     chosen = [_MATMUL]
     if library.device == "cuda" and case.activation.rows == 1:
         chosen.append(_GEMV)
@@ -90,7 +91,7 @@ def _paths(case: Case, library: Library) -> list[paths.Path]:
     return chosen
 
 
-def _witness(path: paths.Path, prepared: Prepared, seen: set[tuple[object, ...]]) -> None:
+def _witness(path: Path, prepared: Prepared, seen: set[tuple[object, ...]]) -> None:
     """Ask the profiler once for every shape and dtype whether the kernel is the expected one."""
     case, library = prepared.case, prepared.library
     key = (path.name, case.weight.out_features, case.weight.in_features, case.activation.rows, case.activation_dtype)
@@ -115,7 +116,7 @@ def _count_weight(prepared: Prepared, inputs: Inputs, tallies: Tallies) -> None:
     counts.outside_interval += different
 
 
-def _count(path: paths.Path, prepared: Prepared, inputs: Inputs, tallies: Tallies) -> None:
+def _count(path: Path, prepared: Prepared, inputs: Inputs, tallies: Tallies) -> None:
     (arm,) = path.arms(prepared.case, prepared.library)
     result = path.run(prepared).detach()
     references = References(inputs, prepared)
@@ -138,7 +139,7 @@ def _count(path: paths.Path, prepared: Prepared, inputs: Inputs, tallies: Tallie
             counts.different += int((~expected(dataclasses.replace(arithmetic, ordered=True), operands).holds(output)).sum())
 
 
-def _outside_bound(path: paths.Path, prepared: Prepared, references: References, result: torch.Tensor) -> int:
+def _outside_bound(path: Path, prepared: Prepared, references: References, result: torch.Tensor) -> int:
     product = references.product(path)
     model = error_model_of(path, prepared.case, prepared.library, product)
     return int(definitely_wrong(result, interval(product, model, result.dtype)).sum())

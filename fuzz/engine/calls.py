@@ -183,23 +183,32 @@ def dequantize_linear(prepared: Prepared) -> torch.Tensor:
 
 def linear4bit(prepared: Prepared) -> torch.Tensor:
     """`nn.Linear4bit`: in training mode with grad, in eval mode without."""
-    module = _quantized_module(prepared)
+    module = quantized_module(prepared)
     module.train(prepared.case.execution.grad)
     result: torch.Tensor = module(prepared.activation_for_autograd())
     return result.detach()
 
 
-def _quantized_module(prepared: Prepared) -> torch.nn.Module:
+def new_module(prepared: Prepared) -> torch.nn.Module:
+    """A `Linear4bit` of the Case's sizes, not quantized yet."""
     from bitsandbytes import nn  # noqa: PLC0415
 
     case = prepared.case
-    module = nn.Linear4bit(
+    module: torch.nn.Module = nn.Linear4bit(
         case.weight.in_features,
         case.weight.out_features,
         bias=prepared.bias is not None,
         compute_dtype=FLOAT_DTYPES[case.activation_dtype],
         quant_type=case.quantization.quant_type.value,
     )
+    return module
+
+
+def quantized_module(prepared: Prepared) -> torch.nn.Module:
+    """The same on the device, with the Case's weight and bias."""
+    from bitsandbytes import nn  # noqa: PLC0415
+
+    case, module = prepared.case, new_module(prepared)
     module.weight = nn.Params4bit(
         prepared.weight.cpu(),
         requires_grad=False,

@@ -12,7 +12,7 @@ import torch
 from fuzz.engine.contract import Row
 from fuzz.engine.guarded import OutOfBoundsError
 from fuzz.engine.library import Library
-from fuzz.engine.paths import Path
+from fuzz.engine.path import Path, Yields
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.engine.verdict import Grade, PathVerdict, Ruling, Symptom
 from fuzz.oracle.rounding import ROUNDOFF, UNDERFLOW
@@ -120,9 +120,13 @@ def context_lost(pending: PathVerdict, error: Exception) -> PathVerdict:
 
 def expected_shape(question: Question) -> tuple[int, ...]:
     """The documented shape of the path's result."""
-    case = question.case
-    if not question.path.yields_weight:
+    case, yields = question.case, question.path.yields
+    if yields is Yields.PRODUCT:
         return case.output_shape
+    if yields is Yields.INPUT_GRADIENT:
+        return (*case.activation.leading, case.weight.in_features)
+    if yields is Yields.BIAS_GRADIENT:
+        return (case.weight.out_features,)
     stored = case.weight.stored_shape
     return stored if case.packed is PackedView.RETURNED else stored[::-1]
 

@@ -8,6 +8,7 @@ from typing import Final
 import torch
 
 from fuzz.engine.judge import Question, expected_dtype, finite, half_ulp, place_of
+from fuzz.engine.path import Yields
 from fuzz.engine.references import References
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom
 from fuzz.oracle.arms import Arm
@@ -32,7 +33,7 @@ def judge_sharply(question: Question, result: torch.Tensor, references: Referenc
         calibration: of this device and release.
     """
     arms = question.path.arms(question.case, question.library)
-    if arms == (Arm.LINEAR,) and not _as_calibrated(question.case):
+    if arms == (Arm.LINEAR,) and not (question.path.yields is Yields.PRODUCT and _as_calibrated(question.case)):
         return None
     if arms in ((Arm.DEQUANTIZE,), (Arm.LINEAR,)):
         row = calibration.row(arms[0], result.dtype)

@@ -15,7 +15,7 @@ import torch
 from fuzz.engine.judge import Question, dtype_name, finite, half_ulp, place_of
 from fuzz.engine.judge_sharply import judge_sharply
 from fuzz.engine.library import Library
-from fuzz.engine.paths import Path
+from fuzz.engine.path import Path
 from fuzz.engine.references import References
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from fuzz.engine.calls import Prepared
-from fuzz.engine.paths import Path
-from fuzz.engine.tensors import FLOAT_DTYPES, Inputs
+from fuzz.engine.path import Path, Yields
+from fuzz.engine.tensors import FLOAT_DTYPES, Inputs, gradient
 from fuzz.oracle.emulate import dequantized
 from fuzz.oracle.expected import Arithmetic, Expected, expected
+from fuzz.oracle.gradients import bias_gradient, input_gradient
 from fuzz.oracle.operands import Decoded, Nested, Operands, decode_float32
 from fuzz.oracle.reference import DecodedWeight, Product, decode, multiply
 from strategies.case import Case, FloatDType, Layout, PackedView
@@ -26,21 +27,31 @@ class References:
         self._inputs, self._prepared = inputs, prepared
         self._exact: DecodedWeight | None = None
         self._single: Decoded | None = None
-        self._products: dict[tuple[bool, bool], Product] = {}
+        self._products: dict[tuple[Yields, bool], Product] = {}
         self._expected: dict[tuple[Arithmetic, bool, FloatDType], Expected] = {}
 
     def product(self, path: Path) -> Product:
         """The float64 reference for what `path` yields, on the device of the inputs."""
-        case, key = self._prepared.case, (path.yields_weight, path.adds_bias)
+        key = (path.yields, path.adds_bias)
         if key not in self._products:
-            if self._exact is None:
-                self._exact = decode(case, self._prepared.packed, self._prepared.state, self._inputs.activation.device)
-            if path.yields_weight:
-                self._products[key] = product_of_weight(case, self._exact)
-            else:
-                bias = self._inputs.bias if path.adds_bias else None
-                self._products[key] = multiply(self._inputs.activation, self._exact, bias)
+            self._products[key] = self._product(path)
         return self._products[key]
+
+    def _product(self, path: Path) -> Product:
+        case, weight = self._prepared.case, self._weight
+        if path.yields is Yields.WEIGHT:
+            return product_of_weight(case, weight)
+        if path.yields is Yields.PRODUCT:
+            return multiply(self._inputs.activation, weight, self._inputs.bias if path.adds_bias else None)
+        handed = gradient(case).to(self._inputs.activation.device)
+        return input_gradient(handed, weight) if path.yields is Yields.INPUT_GRADIENT else bias_gradient(handed)
+
+    @property
+    def _weight(self) -> DecodedWeight:
+        if self._exact is None:
+            prepared = self._prepared
+            self._exact = decode(prepared.case, prepared.packed, prepared.state, self._inputs.activation.device)
+        return self._exact
 
     def operands(self, path: Path) -> Operands:
         """What the kernel behind `path` multiplies, in float32 and the activation's dtype, on the device."""

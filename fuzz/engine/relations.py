@@ -14,7 +14,7 @@ from typing import Final
 import torch
 
 from fuzz.engine.calls import Prepared
-from fuzz.engine.paths import Path
+from fuzz.engine.path import Path
 from fuzz.engine.related import (
     appended_zeros,
     halved_blocksize,
@@ -73,7 +73,7 @@ def applies(rule: Rule, path: Path, prepared: Prepared, second: Prepared) -> boo
 def second_call(path: Path, prepared: Prepared) -> tuple[Rule, Prepared] | None:
     """The rule of the Case's relation and the second call's inputs; None where it need not hold."""
     rule = RULES.get(prepared.case.execution.relation)
-    if rule is None or prepared.case.weight.layout is not Layout.OUT_IN:
+    if rule is None or prepared.case.weight.layout is not Layout.OUT_IN or path.mode is not None:
         return None
     if (rule.on_weight and path.name == "linear4bit") or not rule.holds(prepared):
         return None

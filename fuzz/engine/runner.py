@@ -21,6 +21,7 @@ from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.judge_values import judge_values
 from fuzz.engine.launches import launched
 from fuzz.engine.library import Library
+from fuzz.engine.path import Path, Yields
 from fuzz.engine.pending import call_while_pending, read_by_calls
 from fuzz.engine.provocation import Provocation
 from fuzz.engine.references import References
@@ -95,7 +96,7 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
             return
 
 
-def _with_kernels(verdict: PathVerdict, path: paths.Path, prepared: Prepared) -> PathVerdict:
+def _with_kernels(verdict: PathVerdict, path: Path, prepared: Prepared) -> PathVerdict:
     if verdict.symptom not in _WRONG_NUMBERS or prepared.library.device != "cuda":
         return verdict
     return dataclasses.replace(verdict, kernels=launched(lambda: path.run(prepared)))
@@ -139,31 +140,33 @@ def _judge_numbers(question: Question, finished: Finished, subject: _Subject, ru
     return related or judge_inputs(question, subject.watch) or verdict
 
 
-def _selected(case: Case, library: Library, only: Collection[str] | None) -> Iterator[paths.Path]:
+def _selected(case: Case, library: Library, only: Collection[str] | None) -> Iterator[Path]:
     wanted = set(paths.BY_NAME) if only is None else set(only)
     for name in list(wanted):
         while required := required_by(paths.BY_NAME[name], case, library):
             wanted.add(required)
             name = required  # noqa: PLW2901 - follows the chain of requirements
-    return (path for path in paths.PATHS if path.name in wanted and path.applies(case, library))
+    return (path for path in paths.PATHS if path.name in wanted and path.takes(case, library))
 
 
-def _explained(path: paths.Path, case: Case, library: Library, failed: dict[str, Symptom | None]) -> bool:
+def _explained(path: Path, case: Case, library: Library, failed: dict[str, Symptom | None]) -> bool:
     """Whether a failure of `path` would only repeat one that was seen: nothing is learned from running it."""
-    if path.requires is not None:
-        return path.requires in failed
+    if path.requires in failed:
+        return True
     # A path that can only be dense multiplies by the numbers that `dequantize_4bit` returns.
-    dense = not path.yields_weight and path.arms(case, library) == (Arm.LINEAR,)
-    return dense and failed.get(DEQUANTIZE) is Symptom.WRONG_VALUE
+    return _is_dense(path, case, library) and failed.get(DEQUANTIZE) is Symptom.WRONG_VALUE
 
 
-def required_by(path: paths.Path, case: Case, library: Library) -> str | None:
+def required_by(path: Path, case: Case, library: Library) -> str | None:
     """The path that has to run before `path`, if there is one."""
-    dense = not path.yields_weight and path.arms(case, library) == (Arm.LINEAR,)
-    return path.requires or (DEQUANTIZE if dense else None)
+    return path.requires or (DEQUANTIZE if _is_dense(path, case, library) else None)
 
 
-def _run(path: paths.Path, prepared: Prepared, provocation: Provocation) -> Finished:
+def _is_dense(path: Path, case: Case, library: Library) -> bool:
+    return path.yields in {Yields.PRODUCT, Yields.INPUT_GRADIENT} and path.arms(case, library) == (Arm.LINEAR,)
+
+
+def _run(path: Path, prepared: Prepared, provocation: Provocation) -> Finished:
     call = partial(path.run, prepared)
     with torch.set_grad_enabled(prepared.case.execution.grad):
         try:
@@ -184,7 +187,7 @@ def _synchronize(library: Library) -> None:
         torch.cuda.synchronize()
 
 
-QUANTIZE_PATH: Final = paths.Path(
+QUANTIZE_PATH: Final = Path(
     name=paths.QUANTIZE,
     surface=paths.QUANTIZE_SURFACE,
     applies=lambda case, library: True,  # noqa: ARG005

@@ -54,6 +54,11 @@ def build(case: Case) -> Inputs:
     )
 
 
+def gradient(case: Case) -> torch.Tensor:
+    """The gradient that is handed to backward: integers, shape `case.output_shape`, of the activation's dtype, on the CPU."""
+    return _fill(Fill.INTEGERS, case.output_shape, case, Stream.GRADIENT).to(FLOAT_DTYPES[case.activation_dtype])
+
+
 def _values(tensor: torch.Tensor, memory: Memory) -> torch.Tensor:
     return expanded(tensor).contiguous() if memory is Memory.EXPANDED else tensor
 

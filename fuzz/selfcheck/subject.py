@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from fuzz.engine.calls import Prepared
-from fuzz.engine.paths import BY_NAME, Path
+from fuzz.engine.path import Path
+from fuzz.engine.paths import BY_NAME
 from fuzz.engine.references import References
 from fuzz.engine.tensors import FLOAT_DTYPES, Inputs
 from fuzz.oracle.arms import Arm

@@ -111,7 +111,7 @@ def other_view(case: Case) -> Case:
 def _failing_values(case: Case, name: str, ask: Ask) -> Iterator[Any]:
     value = fields.get(case, name)
     yield value
-    if name == "execution.relation":  # another relation is another failure
+    if name in fields.QUESTIONS:
         return
     for other in fields.CHOICES[name][1:]:
         # What cannot be told counts as failing, so that it is neutralised when it is met.

@@ -13,7 +13,7 @@ from fuzz.triage.sizes import learn
 from fuzz.triage.verify import QUANTIZE, selection
 from reports.extent import Extent, FieldExtent
 from strategies import fields
-from strategies.case import Case, CaseError, Layout, PackedView
+from strategies.case import Case, CaseError, Layout, Mode, PackedView
 
 SIZES: Final = (
     *(1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65),
@@ -22,6 +22,7 @@ SIZES: Final = (
 """Sizes that are tried: small ones, and both sides of what kernels are built around."""
 
 LINEAR: Final = "linear4bit"
+LINEAR_GRADIENT: Final = "linear4bit_input_gradient"
 
 
 def measure(bug: Bug, device: str, watchdog: float, seconds: float) -> Extent:
@@ -79,8 +80,9 @@ class _Measurement:
         return rule.text if rule is not None else ""
 
     def _fails_in_linear4bit(self, case: Case) -> bool:
-        result = self._executor.run(case, [LINEAR])
-        return any(verdict.path == LINEAR and verdict.symptom is self._bug.key.symptom for verdict in result.failures)
+        path = LINEAR_GRADIENT if case.execution.mode is Mode.BACKWARD else LINEAR
+        result = self._executor.run(case, [path])
+        return any(verdict.path == path and verdict.symptom is self._bug.key.symptom for verdict in result.failures)
 
     def _linear4bit(self) -> str:
         """Whether users of the module can reach the defect."""
@@ -89,20 +91,20 @@ class _Measurement:
             return "no: the module quantizes its weight as [out_features, in_features]"
         if case.packed is not PackedView.RETURNED:
             return "no: the module hands on its packed weight as it was returned"
-        if self._bug.key.path == QUANTIZE:
-            return "yes"  # it calls quantize_4bit with the same arguments
+        if self._bug.key.path == QUANTIZE or self._bug.key.path.startswith(LINEAR):
+            return "yes"  # it calls quantize_4bit with the same arguments, or is the module itself
         return "yes" if self._fails_in_linear4bit(case) else "no: it does not fail there with this input"
 
 
 def _others(bug: Bug) -> Iterator[str]:
-    """The fields that are no triggers. Another relation is another question, and does not belong to this one."""
-    return (name for name in (*fields.CHOICES, *fields.SIZES) if name not in bug.triggers and name != "execution.relation")
+    """The fields that are no triggers, nor questions of their own."""
+    return (name for name in (*fields.CHOICES, *fields.SIZES) if name not in bug.triggers and name not in fields.QUESTIONS)
 
 
 def _variants(case: Case, name: str) -> Iterator[tuple[Any, Case]]:
     value = fields.get(case, name)
     values = SIZES if name in fields.SIZES else fields.CHOICES[name]
-    if name == "execution.relation":
+    if name in fields.QUESTIONS:
         values = (fields.neutral(name),)
     for other in values:
         if other == value:

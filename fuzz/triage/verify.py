@@ -86,6 +86,16 @@ OTHER_PATHS: Final = {
     "gemv_4bit": "functional.gemv_4bit",
     "gemv_4bit_op": "ops.gemv_4bit",
     "gemv_4bit_out": "ops.gemv_4bit",
+    "dequantize_4bit_out": "functional.dequantize_4bit(out=)",
+    "quantize_4bit_out": "functional.quantize_4bit(out=, absmax=)",
+    "matmul_4bit_out": "functional.matmul_4bit(out=)",
+    "matmul_4bit_input_gradient": "functional.matmul_4bit backward",
+    "matmul_4bit_bias_gradient": "functional.matmul_4bit backward",
+    "linear4bit_input_gradient": "nn.Linear4bit backward",
+    "linear4bit_reloaded": "nn.Linear4bit state_dict",
+    "linear4bit_copied": "nn.Linear4bit deepcopy",
+    "linear4bit_pickled": "nn.Linear4bit pickle",
+    "linear4bit_cast": "nn.Linear4bit.to(dtype)",
 }
 """The paths and their surfaces, for those that must not import torch. A defect that shows on several is named after the
 first: what others are built on, then what most people call."""

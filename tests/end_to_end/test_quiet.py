@@ -21,5 +21,7 @@ def test_four_quiet_defects_are_found_behind_a_loud_one_that_is_known(tmp_path: 
     assert found == sorted(SIGNATURES[name] for name in QUIET), done.explain("each quiet fault must be one finding, and no other")
     assert done.ended.status == 1, done.explain("four findings are new")
     assert [(row["title"], row["state"]) for row in done.record["known"]] == [(SIGNATURES[LOUD], "seen")]
-    assert done.record["known"][0]["cases"] > done.record["cases"] / 3, done.explain("the loud fault fails most cases that matmul_4bit takes")
+    assert done.record["known"][0]["cases"] > done.record["cases"] / 3, done.explain(
+        "the loud fault fails most cases that matmul_4bit takes"
+    )
     assert done.record["cases"] <= CASES

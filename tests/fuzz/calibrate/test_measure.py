@@ -15,7 +15,7 @@ from fuzz.calibrate.grid import Shape, settings
 from fuzz.calibrate.tally import Tallies
 from fuzz.engine.calls import Prepared, prepare
 from fuzz.engine.library import Library, inspect_library
-from fuzz.engine.paths import Path
+from fuzz.engine.path import Path
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.operands import Nested
 from strategies.case import BLOCKSIZES, Case, Fill, FloatDType, Relation

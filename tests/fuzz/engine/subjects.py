@@ -11,7 +11,7 @@ from fuzz.engine.calls import Prepared, prepare
 from fuzz.engine.contract import Row
 from fuzz.engine.judge import Finished, Question
 from fuzz.engine.library import Library
-from fuzz.engine.paths import Path
+from fuzz.engine.path import Path
 from fuzz.engine.tensors import build
 from fuzz.engine.verdict import Ruling
 from fuzz.oracle.arms import Arm

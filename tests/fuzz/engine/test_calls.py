@@ -116,7 +116,7 @@ def test_the_module_holds_the_weight_of_the_case(bias: bool, compressed: bool) -
     quantization = Quantization(quant_type=QuantType.FP4, blocksize=128, compress_statistics=compressed)
     case = dataclasses.replace(CASE, bias=bias, quantization=quantization, execution=Execution(grad=True))
     prepared = prepared_for(case)
-    module: Any = calls._quantized_module(prepared)
+    module: Any = calls.quantized_module(prepared)
     state = module.weight.quant_state
     assert torch.equal(module.weight.data.flatten(), prepared.packed.flatten())
     assert (state.quant_type, state.blocksize, state.nested) == ("fp4", 128, compressed)

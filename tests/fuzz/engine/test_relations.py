@@ -12,7 +12,8 @@ import torch
 
 from fuzz.engine.calls import Prepared
 from fuzz.engine.library import Library
-from fuzz.engine.paths import BY_NAME, Path
+from fuzz.engine.path import Path
+from fuzz.engine.paths import BY_NAME
 from fuzz.engine.relations import RULES, Rule, applies, second_call
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.codebooks import NF4

@@ -1,0 +1,75 @@
+"""When paths take a Case, which kernels they may run, and what they round the weight to: what several paths share."""
+
+from __future__ import annotations
+
+from fuzz.engine import contract
+from fuzz.engine.library import Library
+from fuzz.oracle.arms import Arm
+from strategies.case import Case, FloatDType, Layout, Memory, PackedView
+
+
+def always(case: Case, library: Library) -> bool:  # noqa: ARG001 - one signature for all
+    """Every Case."""
+    return True
+
+
+def one_row(case: Case, library: Library) -> bool:  # noqa: ARG001
+    """What gemv takes: one row, no gradient, and a layout that the shape tells."""
+    return case.activation.rows == 1 and not case.execution.grad and not contract.is_ambiguous(case)
+
+
+def one_row_out(case: Case, library: Library) -> bool:
+    """The same where the op has a variant that writes to a given tensor."""
+    return library.out_variant and one_row(case, library)
+
+
+def gemm(case: Case, library: Library) -> bool:
+    """What the op `gemm_4bit` takes, where there is one."""
+    return library.fused and not case.execution.grad and not contract.is_ambiguous(case)
+
+
+def as_linear(case: Case, library: Library) -> bool:  # noqa: ARG001
+    """The module quantizes its own weight as [out, in]; a packed weight of ours, in whatever view, has no place in it."""
+    as_returned = case.packed is PackedView.RETURNED and case.memory.packed is case.memory.absmax is Memory.CONTIGUOUS
+    return case.weight.layout is Layout.OUT_IN and as_returned
+
+
+def returned(case: Case, library: Library) -> bool:  # noqa: ARG001
+    """The packed weight in the view in which it was returned."""
+    return case.packed is PackedView.RETURNED
+
+
+def matmul_without_grad(case: Case, library: Library) -> bool:
+    """What `matmul_4bit` takes, without gradients: torch's own functions refuse `out=` where autograd records."""
+    return not case.execution.grad and contract.matmul_accepts(case, library)
+
+
+def matmul_with_bias(case: Case, library: Library) -> bool:
+    """What `matmul_4bit` takes, with a bias."""
+    return case.bias and contract.matmul_accepts(case, library)
+
+
+def dequantize_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
+    """No product at all."""
+    return (Arm.DEQUANTIZE,)
+
+
+def dense_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
+    """A dense product of the dequantized weight."""
+    return (Arm.LINEAR,)
+
+
+def as_weight(case: Case, library: Library) -> FloatDType:  # noqa: ARG001
+    """The weight is first rounded to the dtype that it had."""
+    return case.weight.dtype
+
+
+def as_activation(case: Case, library: Library) -> FloatDType:  # noqa: ARG001
+    """The weight is rounded to the activation's dtype at once."""
+    return case.activation_dtype
+
+
+def matmul_stored(case: Case, library: Library) -> FloatDType:
+    """From 0.50 on the weight goes to the activation's dtype at once, unless it is [in, out]."""
+    direct = library.fused and case.weight.layout is Layout.OUT_IN
+    return case.activation_dtype if direct else case.weight.dtype

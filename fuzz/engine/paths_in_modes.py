@@ -1,0 +1,111 @@
+"""The paths that only run where a Case's mode asks for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fuzz.engine import calls_backward, calls_kept, calls_out, contract, dispatch
+from fuzz.engine.path import Path, Yields
+from fuzz.engine.path_conditions import (
+    as_linear,
+    as_weight,
+    dense_arms,
+    dequantize_arms,
+    matmul_stored,
+    matmul_with_bias,
+    matmul_without_grad,
+    returned,
+)
+from strategies.case import Mode
+
+OUT: Final = (
+    Path(
+        name="dequantize_4bit_out",
+        surface="functional.dequantize_4bit(out=)",
+        mode=Mode.OUT,
+        applies=returned,
+        run=calls_out.dequantize_out,
+        arms=dequantize_arms,
+        stored=as_weight,
+        requires="dequantize_4bit",
+        yields=Yields.WEIGHT,
+    ),
+    Path(
+        name="quantize_4bit_out",
+        surface="functional.quantize_4bit(out=, absmax=)",
+        mode=Mode.OUT,
+        applies=returned,
+        run=calls_out.quantize_out,
+        arms=dequantize_arms,
+        stored=as_weight,
+        requires="dequantize_4bit",
+        yields=Yields.WEIGHT,
+    ),
+    Path(
+        name="matmul_4bit_out",
+        surface="functional.matmul_4bit(out=)",
+        mode=Mode.OUT,
+        applies=matmul_without_grad,
+        run=calls_out.matmul_out,
+        arms=dispatch.matmul_arms,
+        stored=matmul_stored,
+        requires="matmul_4bit",
+    ),
+)
+BACKWARD: Final = (
+    Path(
+        name="matmul_4bit_input_gradient",
+        surface="functional.matmul_4bit backward",
+        mode=Mode.BACKWARD,
+        applies=contract.matmul_accepts,
+        run=calls_backward.input_gradient,
+        arms=dense_arms,
+        stored=as_weight,
+        requires="matmul_4bit",
+        adds_bias=False,
+        yields=Yields.INPUT_GRADIENT,
+    ),
+    Path(
+        name="matmul_4bit_bias_gradient",
+        surface="functional.matmul_4bit backward",
+        mode=Mode.BACKWARD,
+        applies=matmul_with_bias,
+        run=calls_backward.bias_gradient,
+        arms=dense_arms,
+        stored=as_weight,
+        requires="matmul_4bit",
+        adds_bias=False,
+        yields=Yields.BIAS_GRADIENT,
+    ),
+    Path(
+        name="linear4bit_input_gradient",
+        surface="nn.Linear4bit backward",
+        mode=Mode.BACKWARD,
+        applies=as_linear,
+        run=calls_backward.module_gradient,
+        arms=dense_arms,
+        stored=as_weight,
+        requires="linear4bit",
+        adds_bias=False,
+        yields=Yields.INPUT_GRADIENT,
+    ),
+)
+KEPT: Final = tuple(
+    Path(
+        name=f"linear4bit_{name}",
+        surface=surface,
+        mode=Mode.KEPT,
+        applies=as_linear,
+        run=run,
+        arms=dispatch.linear_arms,
+        stored=matmul_stored,
+        requires="linear4bit",
+    )
+    for name, surface, run in (
+        ("reloaded", "nn.Linear4bit state_dict", calls_kept.reloaded),
+        ("copied", "nn.Linear4bit deepcopy", calls_kept.copied),
+        ("pickled", "nn.Linear4bit pickle", calls_kept.pickled),
+        ("cast", "nn.Linear4bit.to(dtype)", calls_kept.cast),
+    )
+)
+IN_MODES: Final = (*OUT, *BACKWARD, *KEPT)
