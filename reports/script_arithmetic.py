@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from reports.finding import Finding
+from reports.script_calls import SAME_ARITHMETIC
 from reports.script_reference import code_table
 from strategies.case import Layout, PackedView
 
@@ -118,7 +119,9 @@ def _simt(finding: Finding) -> list[str]:
 
 def _gemv(finding: Finding) -> list[str]:
     lines = _by_lane(finding, "tuple(range(8))", "(1, 2, 4, 8, 16)", pairs=False)
-    if finding.case.bias and finding.path == "matmul_4bit":  # before 0.50: added to what gemv_4bit returned
+    if (
+        finding.case.bias and SAME_ARITHMETIC.get(finding.path, finding.path) == "matmul_4bit"
+    ):  # before 0.50: added to what gemv_4bit returned
         lines[-1] = "expected = (flush(total).to(a.dtype).float() + bias.cpu().float()).to(a.dtype)"
     return lines
 
@@ -136,12 +139,9 @@ def _dequantize(finding: Finding) -> list[str]:
 
 
 def _linear(finding: Finding) -> list[str]:
-    case = finding.case
-    stored = (
-        "x.dtype"
-        if finding.path in {"matmul_4bit", "gemm_4bit_op", "linear4bit"} and case.weight.layout is Layout.OUT_IN
-        else "weight.dtype"
-    )
+    case, path = finding.case, SAME_ARITHMETIC.get(finding.path, finding.path)
+    direct = path in {"matmul_4bit", "gemm_4bit_op", "linear4bit"} and case.weight.layout is Layout.OUT_IN
+    stored = "x.dtype" if direct else "weight.dtype"
     turn = ".t().contiguous()" if case.weight.layout is Layout.IN_OUT else ".contiguous()"
     bias = ", bias" if case.bias and not finding.path.startswith("gemv_4bit") else ""
     back = ".t()" if case.weight.layout is Layout.IN_OUT else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from reports.finding import Finding
-from reports.script_reference import decode, expected_product, value_check
+from reports.script_reference import decode, expected_product, factors, value_check
 
 _LARGEST = {"float16": "65504", "bfloat16": "3.38e38", "float32": "3.39e38"}
 
@@ -30,9 +30,10 @@ def range_check(finding: Finding, call: list[str]) -> str:
             "",
             *decode(finding.case),
             "",
+            *factors(finding),
             *expected_product(finding),
             "",
-            "got = result.detach().cpu().double()",
+            "got = result.detach().cpu().double().reshape(expected.shape)",
             f"fits = expected.abs() + {finding.model['product']:.8g} * magnitude < {_LARGEST[dtype]}  # with the bound on all roundings",
             "wrong = fits & ~got.isfinite()",
             "worst = int(wrong.flatten().int().argmax())",

@@ -35,10 +35,10 @@ def value_check(finding: Finding, call: list[str]) -> str:
     if finding.model is None:
         raise ValueError(f"{finding.signature}: wrong values without an error model")
     expected = _expected_weight(finding) if finding.path in WEIGHT_ONLY else expected_product(finding)
-    return "\n".join([*call, "", *decode(finding.case), "", *_factors(finding), *expected, "", *_compare(finding)])
+    return "\n".join([*call, "", *decode(finding.case), "", *factors(finding), *expected, "", *_compare(finding)])
 
 
-def _factors(finding: Finding) -> list[str]:
+def factors(finding: Finding) -> list[str]:
     """Lines that make a gradient a product `a @ w.t()`, whose names and bounds the lines after them use."""
     if finding.path in INPUT_GRADIENTS:
         turned = ", slack" if finding.case.quantization.compress_statistics else ""

@@ -89,7 +89,8 @@ class Explaining:
             harmless = other_view(harmless)
             result = self._executor.run(harmless, selection(failure.key))
         if not result.ran(failure.key):
-            return failure
+            self._blame(failure, suspects)
+            return None
         if result.failure(failure.key) is not None:
             return dataclasses.replace(failure, case=harmless, first=failure.drawn)
         self._blame(failure, suspects)
@@ -115,9 +116,9 @@ class Explaining:
                 view = other_view(harmless)
                 self._retries.append((view, self._explainer(failure, view, suspects, depth, again=True), failure.key))
                 return
-            if not result.ran(failure.key):
-                self._unexplained(failure)
-            elif result.failure(failure.key) is None:
+            # Where the path takes no Case without what is known, nothing can be told, and nothing is claimed: a reduction
+            # could not leave what is known either.
+            if result.failure(failure.key) is None:
                 self._blame(failure, suspects)
             if depth < DEEPEST:
                 # What fails there is another defect, even if it fails in another way: the first one had hidden it.

@@ -71,6 +71,12 @@ ROWS: Final = (
         surfaces=STORED_SURFACES,
     ),
     Row(
+        ruling=Ruling.UNSPECIFIED,
+        source="no document says what .to(dtype) makes of a layer that is quantized; its packed weight is no number of the storage dtype",
+        when=lambda case, library: True,  # noqa: ARG005
+        surfaces=frozenset({"nn.Linear4bit.to(dtype)"}),
+    ),
+    Row(
         ruling=Ruling.INVALID,
         source=(
             "gemv_4bit and gemm_4bit take shapeB as [out_features, in_features], and the activation's last dimension "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from fuzz.engine.contract import is_ambiguous
 from fuzz.triage.sizes import SizeRule, SizeRuleError, parse
 from strategies import fields
 from strategies.case import Case, CaseError, Fill, Layout
@@ -52,10 +53,10 @@ class Condition:
         return next(self.ways_back(case), None)
 
     def ways_back(self, case: Case) -> Iterator[Case]:
-        """All that `taken_back` may be, the best first."""
+        """All that `taken_back` may be, the best first. None of them is ambiguous where `case` is not: no path would take it."""
         for change in (self._choices_neutral, self._sizes_harmless, self._fills_neutral):
             for changed in self._as_stored_too(case, change):
-                if not self.holds(changed):
+                if not self.holds(changed) and (is_ambiguous(case) or not is_ambiguous(changed)):
                     yield changed
 
     def _as_stored_too(self, case: Case, change: Callable[[Case], Iterator[Case]]) -> Iterator[Case]:

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from fuzz.engine.calls import prepare
 from fuzz.engine.library import inspect_library
-from fuzz.engine.paths import BY_NAME
+from fuzz.engine.paths import BY_NAME, PATHS
 from fuzz.engine.relations import RULES, second_call
 from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, build
 from fuzz.engine.verdict import Symptom
@@ -37,7 +37,7 @@ from fuzz.oracle.bounds import error_model, interval
 from fuzz.oracle.reference import decode, multiply
 from reports.finding import Finding
 from reports.script import HANG_TIMEOUT, INPUTS, write_script
-from reports.script_calls import CALLS
+from reports.script_calls import CALLS, WEIGHT_ONLY
 from strategies import fields
 from strategies.case import (
     Activation,
@@ -46,6 +46,7 @@ from strategies.case import (
     Fill,
     FloatDType,
     Layout,
+    Mode,
     PackedView,
     Quantization,
     QuantType,
@@ -85,6 +86,7 @@ def compiles(script: str) -> None:
 
 IMPORTS = {
     "import copy",
+    "import io",
     "import subprocess",
     "import sys",
     "import torch",
@@ -100,15 +102,16 @@ QUANTIZE_HOWS = {
 }
 NESTED_ONLY = {"8-bit map", "offset", "outer scales", "8-bit codes", "outer absmax", "outer code table"}
 RELATIONS = [relation.value for relation in Relation if relation is not Relation.NONE]
+MODES = {path.name: path.mode for path in PATHS if path.mode is not None}
 OF_WEIGHTS = [relation.value for relation, rule in RULES.items() if Arm.DEQUANTIZE in rule.arms]
 
 
 def hows(path: str, symptom: str) -> list[str]:
     """The ways in which a path can have a symptom, as verdicts name them; none if it cannot."""
     if symptom == "broken relation":
-        return [] if path == "quantize_4bit" else OF_WEIGHTS if path == "dequantize_4bit" else RELATIONS
+        return [] if path == "quantize_4bit" or path in MODES else OF_WEIGHTS if path == "dequantize_4bit" else RELATIONS
     if symptom == "range divergence":
-        return [] if path in {"quantize_4bit", "dequantize_4bit"} else ["overflow", "underflow"]
+        return [] if path in WEIGHT_ONLY else ["overflow", "underflow"]
     if symptom in {"written out of bounds", "input changed"}:
         inputs = ["weight"] if path == "quantize_4bit" else [name for name in INPUTS if name != "weight"]
         return [*([""] if path == "gemv_4bit_out" and symptom != "input changed" else []), *inputs]
@@ -125,8 +128,9 @@ def kind(path: str, symptom: str, how: str, case: Case = CASE, **changes: Any) -
     """A finding of this kind, on a Case that can have it."""
     if how in NESTED_ONLY:
         case = fields.replace(case, "quantization.compress_statistics", value=True)
-    if how == "bias":
+    if how == "bias" or path == "matmul_4bit_bias_gradient":
         case = dataclasses.replace(case, bias=True)
+    case = fields.replace(case, "execution.mode", MODES.get(path, Mode.CALL))
     if symptom == "broken relation":
         case = fields.replace(fields.replace(case, "execution.relation", Relation(how)), "weight.layout", Layout.OUT_IN)
     return finding(path, symptom, case, how=how, **changes)

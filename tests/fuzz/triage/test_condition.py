@@ -431,3 +431,14 @@ def test_what_is_no_trigger_is_refused_in_one_sentence(triggers: dict[str, Any],
         parse_triggers(triggers)
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_taken_back_is_not_made_ambiguous() -> None:
+    """No path takes a square [in, out] weight, so that a Case without the defect would say nothing."""
+    condition = parse_triggers({"weight.layout": "in_out", "weight.in_features": ">= 33"})
+    sizes = parse_triggers({"weight.in_features": "% 64 != 0"})
+    for outputs in (64, 128):
+        case = Case(weight=Weight(out_features=outputs, in_features=outputs - 1, layout=Layout.IN_OUT))
+        for way in (*sizes.ways_back(case), *condition.ways_back(case)):
+            assert way.weight.layout is Layout.OUT_IN or way.weight.out_features != way.weight.in_features
+        assert sizes.taken_back(case) is not None

@@ -43,8 +43,10 @@ def dequantize_blockwise(indices: torch.Tensor, quant_state: QuantState) -> torc
     return values.reshape(indices.shape).to(quant_state.dtype)
 
 
-def quantize_4bit(
+def quantize_4bit(  # noqa: PLR0913, PLR0917 - upstream's signature
     A: torch.Tensor,  # noqa: N803 - upstream's name
+    absmax: torch.Tensor | None = None,
+    out: torch.Tensor | None = None,
     blocksize: int | None = None,
     compress_statistics: bool = False,  # noqa: FBT001, FBT002 - upstream's signature
     quant_type: str = "fp4",
@@ -54,6 +56,8 @@ def quantize_4bit(
 
     Args:
         A: the weight, float16, bfloat16 or float32.
+        absmax: takes the scales, before they are compressed.
+        out: takes the packed weight.
         blocksize: the size of the blocks. Defaults to 64.
             Valid values are 32, 64, 128, 256, 512, 1024, 2048, and 4096.
         compress_statistics: whether to quantize the scales too, to 8 bits.
@@ -71,9 +75,13 @@ def quantize_4bit(
     if A.dtype not in _FLOATS or quant_type not in ("nf4", "fp4"):
         raise ValueError(f"cannot quantize {A.dtype} to {quant_type!r}")
     code = kernels.code_of(quant_type)
-    indices, absmax = kernels.quantize(A, code, blocksize)
-    state = QuantState(absmax, A.shape, code, blocksize, quant_type, A.dtype)
-    return pack(indices, quant_storage), _compressed(state) if compress_statistics else state
+    indices, scales = kernels.quantize(A, code, blocksize)
+    state = QuantState(_written(scales, absmax), A.shape, code, blocksize, quant_type, A.dtype)
+    return _written(pack(indices, quant_storage), out), _compressed(state) if compress_statistics else state
+
+
+def _written(result: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+    return result if out is None else out.copy_(result)
 
 
 def _compressed(state: QuantState) -> QuantState:
@@ -94,11 +102,11 @@ def quantized(packed: torch.Tensor, state: QuantState) -> kernels.Quantized:
     return kernels.Quantized(packed, state.shape, _scales(state), state.code, state.blocksize)
 
 
-def dequantize_4bit(A: torch.Tensor, quant_state: QuantState) -> torch.Tensor:  # noqa: N803
+def dequantize_4bit(A: torch.Tensor, quant_state: QuantState, out: torch.Tensor | None = None) -> torch.Tensor:  # noqa: N803
     """The weight in the dtype that it had; a transposed view of the packed weight gives the transposed weight."""
     weight = kernels.decode(quantized(A, quant_state)).to(quant_state.dtype)
     call = Call(quant_state.shape, quant_state.blocksize, quant_state.quant_type, quant_state.nested)
-    return disturb("functional.dequantize_4bit", call, weight.t() if is_transposed(A) else weight)
+    return _written(disturb("functional.dequantize_4bit", call, weight.t() if is_transposed(A) else weight), out)
 
 
 def gemv_4bit(A: torch.Tensor, B: torch.Tensor, state: QuantState) -> torch.Tensor:  # noqa: N803

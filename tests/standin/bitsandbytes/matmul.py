@@ -30,8 +30,10 @@ def matmul_4bit(
     A: torch.Tensor,  # noqa: N803 - upstream's names
     B: torch.Tensor,  # noqa: N803
     quant_state: QuantState,
+    out: torch.Tensor | None = None,
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The product of an activation and a packed weight in any view."""
     call = Call(quant_state.shape, quant_state.blocksize, quant_state.quant_type, quant_state.nested, A, bias)
-    return disturb("matmul_4bit", call, product(A, B, quant_state, bias))
+    result = disturb("matmul_4bit", call, product(A, B, quant_state, bias))
+    return result if out is None else out.copy_(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Self
 
 import torch
@@ -40,6 +41,26 @@ class Params4bit(torch.nn.Parameter):
         self.module, self.quant_state = module, None
         return self
 
+    @classmethod
+    def from_prequantized(cls, data: torch.Tensor, quantized_stats: dict[str, Any], device: str = "cpu") -> Self:
+        """A parameter from a packed weight and what `Linear4bit` saves beside it. There is only the CPU."""
+        del device
+        self = cls(data)
+        self.quant_state = quantized_stats["weight.quant_state"]
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy with a state of its own."""
+        new = type(self)(self.data.clone(), quant_type=self.quant_type, quant_storage=self.quant_storage)
+        new.blocksize, new.compress_statistics = self.blocksize, self.compress_statistics
+        new.quant_state = copy.deepcopy(self.quant_state, memo)
+        return new
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """A parameter that is pickled keeps its state."""
+        del protocol
+        return _restored, (self.data, self.quant_state)
+
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """Quantize, if that has not been done and a device is named. There is only the CPU, so nothing is moved."""
         device, *_ = torch._C._nn._parse_to(*args, **kwargs)
@@ -54,10 +75,20 @@ class Params4bit(torch.nn.Parameter):
         return self
 
 
+def _restored(data: torch.Tensor, state: QuantState | None) -> Params4bit:
+    new = Params4bit(data)
+    new.quant_state = state
+    return new
+
+
 class Linear4bit(torch.nn.Linear):
     """A linear layer with a 4-bit weight."""
 
     weight: Params4bit
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:  # noqa: FBT001
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "weight.quant_state"] = self.weight.quant_state
 
     def __init__(  # noqa: PLR0913, PLR0917 - upstream's signature
         self,
