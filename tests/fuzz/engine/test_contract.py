@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from fuzz.engine.contract import CONVENTIONS, GEMV_SURFACES, ISSUE_1862, OP_SURFACES, ROWS, is_ambiguous, matmul_accepts, rule
 from fuzz.engine.library import Library
 from fuzz.engine.paths import PATHS, QUANTIZE_SURFACE
 from fuzz.engine.verdict import Ruling
-from strategies.case import Case, Layout, PackedView, Quantization, StorageDType, Weight
+from strategies.case import Case, Layout, Layouts, Memory, PackedView, Quantization, StorageDType, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
 
-SURFACES = sorted({path.surface for path in PATHS} | {QUANTIZE_SURFACE})
+CAST = "nn.Linear4bit.to(dtype)"
+SURFACES = sorted(({path.surface for path in PATHS} | {QUANTIZE_SURFACE}) - {CAST})
 NOT_GEMV = sorted(set(SURFACES) - GEMV_SURFACES)
 
 
@@ -110,7 +113,7 @@ def test_every_row_cites_a_source_and_names_surfaces_that_exist() -> None:
     for row in ROWS:
         assert len(row.source) > 20
         assert "\n" not in row.source
-        assert row.surfaces <= set(SURFACES)
+        assert row.surfaces <= {*SURFACES, CAST}
 
 
 def test_gemv_surfaces_are_those_of_the_gemv_paths() -> None:
@@ -148,3 +151,17 @@ def test_every_layout_has_one_convention_with_a_source(fused: bool, layout: Layo
     (convention,) = [row for row in CONVENTIONS if row.fused is fused and row.layout is layout]
     assert convention.views
     assert len(convention.source) > 20
+
+
+def test_a_cast_layer_may_refuse_and_must_not_be_wrong() -> None:
+    assert rule(case(), CAST, FUSED).ruling is Ruling.UNSPECIFIED
+    assert rule(case(blocksize=32), CAST, LEGACY).ruling is Ruling.INVALID
+
+
+@pytest.mark.parametrize("name", ["packed", "absmax"])
+def test_what_was_moved_is_unspecified_where_it_is_handed_over(name: str) -> None:
+    moved = dataclasses.replace(case(), memory=Layouts(**{name: Memory.STRIDED}))
+    assert rule(moved, "functional.matmul_4bit", FUSED).ruling is Ruling.UNSPECIFIED
+    assert rule(moved, QUANTIZE_SURFACE, FUSED).ruling is Ruling.VALID
+    strided = dataclasses.replace(case(), memory=Layouts(activation=Memory.STRIDED, weight=Memory.STRIDED))
+    assert rule(strided, "functional.matmul_4bit", FUSED).ruling is Ruling.VALID

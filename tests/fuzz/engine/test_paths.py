@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from fuzz.engine.library import Library
+from fuzz.engine.path import Yields
 from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE
 from fuzz.oracle.arms import Arm
 from fuzz.triage import verify
 from fuzz.triage.verify import OTHER_PATHS
-from reports.script_calls import CALLS
-from strategies.case import Activation, Case, Execution, FloatDType, Layout, PackedView, Weight
+from reports.script_calls import BIAS_GRADIENTS, CALLS, INPUT_GRADIENTS, WEIGHT_ONLY
+from strategies.case import Activation, Case, Execution, FloatDType, Layout, Mode, PackedView, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
 
 CPU = library()
@@ -19,7 +22,7 @@ ONE_ROW = Case(weight=Weight(out_features=8, in_features=64))
 
 
 def names(case: Case, loaded: Library) -> set[str]:
-    return {path.name for path in PATHS if path.applies(case, loaded)}
+    return {path.name for path in PATHS if path.takes(case, loaded)}
 
 
 def test_names_are_unique_and_each_has_a_call_in_scripts() -> None:
@@ -108,8 +111,25 @@ def test_the_dtype_that_weights_pass_through() -> None:
 
 
 def test_only_gemv_takes_no_bias_and_only_dequantize_yields_the_weight() -> None:
-    assert {path.name for path in PATHS if not path.adds_bias} == {"gemv_4bit", "gemv_4bit_op", "gemv_4bit_out"}
-    assert {path.name for path in PATHS if path.yields_weight} == {"dequantize_4bit"}
+    assert {path.name for path in PATHS if path.mode is None and not path.adds_bias} == {"gemv_4bit", "gemv_4bit_op", "gemv_4bit_out"}
+    assert {path.name for path in PATHS if path.mode is None and path.yields_weight} == {"dequantize_4bit"}
+    assert {path.name for path in PATHS if path.yields_weight} == WEIGHT_ONLY - {QUANTIZE}
+    assert {path.name for path in PATHS if path.yields is Yields.INPUT_GRADIENT} == INPUT_GRADIENTS
+    assert {path.name for path in PATHS if path.yields is Yields.BIAS_GRADIENT} == BIAS_GRADIENTS
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_mode_adds_its_paths_and_takes_none_away(mode: Mode) -> None:
+    case = dataclasses.replace(ONE_ROW, bias=True)
+    added = names(dataclasses.replace(case, execution=Execution(mode=mode)), FUSED) - names(case, FUSED)
+    assert added == {path.name for path in PATHS if path.mode is mode}
+    assert names(case, FUSED) <= names(dataclasses.replace(case, execution=Execution(mode=mode)), FUSED)
+    assert bool(added) is (mode is not Mode.CALL)
+
+
+def test_a_path_in_a_mode_says_what_it_is_built_on() -> None:
+    for path in PATHS:
+        assert path.mode is None or path.requires in {"dequantize_4bit", "matmul_4bit", "linear4bit"}
 
 
 def test_the_other_paths_of_a_finding_are_all_paths() -> None:
