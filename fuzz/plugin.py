@@ -36,7 +36,8 @@ PLAIN_INTERVAL: Final = 10.0
 MAX_SEED: Final = 2**32
 
 _SESSION: Final = pytest.StashKey[Session]()
-_PROPERTIES_LEFT: Final = pytest.StashKey[list[int]]()
+_SHARES_LEFT: Final = pytest.StashKey[list[int]]()
+"""The sum of the shares of the properties that have not begun."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,11 +109,17 @@ def _is_property(item: pytest.Item) -> bool:
     return "campaign" in getattr(item, "fixturenames", ())
 
 
+def _share(item: pytest.Item) -> int:
+    """The property's share of the run: 1, or what its marker says."""
+    marker = item.get_closest_marker("share")
+    return 1 if marker is None else int(marker.args[0])
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start the session when there is something to fuzz: bad options and unusable devices end the run here."""
     properties = [item for item in items if _is_property(item)]
-    config.stash[_PROPERTIES_LEFT] = [len(properties)]
+    config.stash[_SHARES_LEFT] = [sum(_share(item) for item in properties)]
     fuzzing = properties or any("expired_issues" in getattr(item, "fixturenames", ()) for item in items)
     if fuzzing and not config.option.collectonly and not hasattr(config, "workerinput"):
         start_session(config)
@@ -150,12 +157,12 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 @pytest.fixture
 def campaign(request: pytest.FixtureRequest) -> CampaignHandle:
-    """The session's campaign, with this property's share of the time."""
-    left = request.config.stash[_PROPERTIES_LEFT]
-    share = 1.0 / left[0]
-    left[0] = max(left[0] - 1, 1)
+    """The session's campaign, with this property's part of the time that is left."""
+    left, share = request.config.stash[_SHARES_LEFT], _share(request.node)
+    part = min(share / left[0], 1.0)
+    left[0] = max(left[0] - share, 1)
     session = request.config.stash.get(_SESSION, None) or start_session(request.config)
-    return CampaignHandle(session, share)
+    return CampaignHandle(session, part)
 
 
 @pytest.fixture
