@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fuzz import plugin
 from tests.end_to_end.commands import environment as standin
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -145,3 +146,12 @@ def test_a_library_that_cannot_be_imported_is_a_usage_error(tmp_path: Path) -> N
 def test_importing_the_plugin_imports_neither_torch_nor_bitsandbytes() -> None:
     code = "import sys, fuzz.plugin, strategies.cases; sys.exit('torch' in sys.modules or 'bitsandbytes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
+
+
+@pytest.mark.share(4)
+def test_a_property_has_the_share_that_its_marker_says(request: pytest.FixtureRequest) -> None:
+    assert plugin._share(request.node) == 4
+
+
+def test_a_property_without_a_marker_has_one_share(request: pytest.FixtureRequest) -> None:
+    assert plugin._share(request.node) == 1
