@@ -73,7 +73,7 @@ def _float32_weight(finding: Finding, arm: str) -> list[str]:
     lines = [
         "# Code entry and scale of every weight element: high nibble first.",
         *code_table(case.quantization.quant_type, ".float()"),
-        "data = packed.detach().cpu().contiguous().view(torch.uint8).flatten()",
+        "data = packed.detach().cpu().clone(memory_format=torch.contiguous_format).view(torch.uint8).flatten()",
         "index = torch.stack((data >> 4, data & 15), dim=1).flatten()[: weight.numel()].long()",
         f"block = torch.arange(weight.numel()) // {case.quantization.blocksize}",
     ]

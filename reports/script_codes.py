@@ -46,7 +46,7 @@ def _scales(finding: Finding) -> list[str]:
 def _index(finding: Finding) -> list[str]:
     return [
         *code_table(finding.case.quantization.quant_type, ".double()"),
-        "data = packed.detach().cpu().contiguous().view(torch.uint8).flatten()",
+        "data = packed.detach().cpu().clone(memory_format=torch.contiguous_format).view(torch.uint8).flatten()",
         "index = torch.stack((data >> 4, data & 15), dim=1).flatten()[: w.numel()].long()",
     ]
 

@@ -62,7 +62,7 @@ def decode(case: Case) -> list[str]:
     lines = [
         "# The weight that the packed bytes stand for: high nibble first, code times the scale of its block, in float64.",
         *code_table(case.quantization.quant_type, ".double()"),
-        "data = packed.detach().cpu().contiguous().view(torch.uint8).flatten()",
+        "data = packed.detach().cpu().clone(memory_format=torch.contiguous_format).view(torch.uint8).flatten()",
         "index = torch.stack((data >> 4, data & 15), dim=1).flatten()[: weight.numel()].long()",
         f"block = torch.arange(weight.numel()) // {case.quantization.blocksize}",
     ]

@@ -61,7 +61,7 @@ def _requires_grad(finding: Finding) -> list[str]:
     return ["x2 = x2.clone().requires_grad_(True)"] if grad else []
 
 
-_BYTES: Final = "data = packed.contiguous().view(torch.uint8).flatten()"
+_BYTES: Final = "data = packed.clone(memory_format=torch.contiguous_format).view(torch.uint8).flatten()"
 _SECOND: Final[dict[str, tuple[list[str], str]]] = {
     "rerun": ([], "first"),
     "sign": (["x2 = -x2", "bias2 = -bias"], "-first"),

@@ -81,7 +81,7 @@ def storage_view(prepared: Prepared) -> Prepared:
 
 
 def _bytes(prepared: Prepared) -> torch.Tensor:
-    return prepared.packed.contiguous().view(torch.uint8).flatten()
+    return prepared.packed.clone(memory_format=torch.contiguous_format).view(torch.uint8).flatten()
 
 
 def _with_bytes(prepared: Prepared, data: torch.Tensor, state: Any) -> Prepared:

@@ -73,7 +73,8 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.contiguous().flatten().view(torch.uint8)
+    # A copy: a tensor of one element passes for contiguous whatever its strides, and cannot be viewed as bytes.
+    return tensor.clone(memory_format=torch.contiguous_format).flatten().view(torch.uint8)
 
 
 def before_quantizing(placed: Placed) -> Watch:

@@ -64,7 +64,8 @@ class Product:
 
 def packed_bytes(packed: torch.Tensor) -> torch.Tensor:
     """The packed nibbles as a flat uint8 tensor on the CPU, whatever the storage dtype."""
-    return packed.detach().cpu().contiguous().view(torch.uint8).flatten()
+    # A copy: a tensor of one element passes for contiguous whatever its strides, and cannot be viewed as bytes.
+    return packed.detach().cpu().clone(memory_format=torch.contiguous_format).view(torch.uint8).flatten()
 
 
 def nibbles(data: torch.Tensor, count: int) -> torch.Tensor:

@@ -53,11 +53,17 @@ class Condition:
         return next(self.ways_back(case), None)
 
     def ways_back(self, case: Case) -> Iterator[Case]:
-        """All that `taken_back` may be, the best first. None of them is ambiguous where `case` is not: no path would take it."""
+        """All that `taken_back` may be, the best first: what is ambiguous comes last, because no path takes it."""
+        ambiguous = []
         for change in (self._choices_neutral, self._sizes_harmless, self._fills_neutral):
             for changed in self._as_stored_too(case, change):
-                if not self.holds(changed) and (is_ambiguous(case) or not is_ambiguous(changed)):
+                if self.holds(changed):
+                    continue
+                if is_ambiguous(changed):
+                    ambiguous.append(changed)
+                else:
                     yield changed
+        yield from ambiguous
 
     def _as_stored_too(self, case: Case, change: Callable[[Case], Iterator[Case]]) -> Iterator[Case]:
         """The changes of a Case, those of the turned one, then both at once: the condition may hold for either."""

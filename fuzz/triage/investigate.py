@@ -17,7 +17,7 @@ from fuzz.triage.condition import all_taken_back
 from fuzz.triage.examine import Ask, Effort, Examined, examine, refilled
 from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
 from fuzz.triage.suspects import Suspects, acts
-from fuzz.triage.verify import OTHER_PATHS, QUANTIZE
+from fuzz.triage.verify import OTHER_PATHS, QUANTIZE, paths_in
 from strategies.case import Case
 
 EFFORTS: Final = {
@@ -153,7 +153,7 @@ class Investigator:
             return kin
         # Which numbers leave the range depends on a kernel's order of sums.
         others = tuple(refilled(case, NUMBERS)) if key.symptom is Symptom.RANGE_DIVERGENCE else ()
-        for path, surface in OTHER_PATHS.items():
+        for path, surface in paths_in(case.execution.mode).items():
             other = dataclasses.replace(key, path=path, surface=surface)
             failing = (filled for filled in (case, *others) if path != key.path and self._run(filled, other).failure(other))
             if (found := next(failing, None)) is not None:

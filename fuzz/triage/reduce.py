@@ -35,7 +35,7 @@ TRADES: Final = ((fields.DIMENSIONS[0], fields.DIMENSIONS[1]), (fields.DIMENSION
 TURNED_FILLS: Final = (Fill.ONE_HOT, Fill.INTEGERS, Fill.NORMAL)
 """Fillings that are tried when a weight is turned around."""
 
-MAX_ROUNDS: Final = 8
+MAX_ROUNDS: Final = 16
 """Rounds over all fields; the second usually changes nothing and ends the reduction."""
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict
 from reports.finding import ScriptRun
-from strategies.case import Case
+from strategies.case import Case, Mode
 
 ATTEMPTS: Final = 3
 """Fresh processes that must all show the failure."""
@@ -64,7 +64,7 @@ def other_paths(case: Case, key: FailureKey, device: str, watchdog: float) -> di
         return {}
     outcomes: dict[str, str] = {}
     with Executor(device, watchdog, spares=0) as executor:
-        for name in OTHER_PATHS:
+        for name in paths_in(case.execution.mode):
             if name != key.path:
                 _add_outcome(outcomes, name, executor.run(case, [name]))
     return outcomes
@@ -77,7 +77,7 @@ def _add_outcome(outcomes: dict[str, str], name: str, result: CaseResult) -> Non
             outcomes[name] = f"{verdict.symptom.value}: {verdict.got}" if verdict.symptom else raised
 
 
-OTHER_PATHS: Final = {
+_IN_EVERY_MODE: Final = {
     "dequantize_4bit": "functional.dequantize_4bit",
     "dequantize_linear": "functional.dequantize_4bit",
     "matmul_4bit": "functional.matmul_4bit",
@@ -86,19 +86,34 @@ OTHER_PATHS: Final = {
     "gemv_4bit": "functional.gemv_4bit",
     "gemv_4bit_op": "ops.gemv_4bit",
     "gemv_4bit_out": "ops.gemv_4bit",
-    "dequantize_4bit_out": "functional.dequantize_4bit(out=)",
-    "quantize_4bit_out": "functional.quantize_4bit(out=, absmax=)",
-    "matmul_4bit_out": "functional.matmul_4bit(out=)",
-    "matmul_4bit_input_gradient": "functional.matmul_4bit backward",
-    "matmul_4bit_bias_gradient": "functional.matmul_4bit backward",
-    "linear4bit_input_gradient": "nn.Linear4bit backward",
-    "linear4bit_reloaded": "nn.Linear4bit state_dict",
-    "linear4bit_copied": "nn.Linear4bit deepcopy",
-    "linear4bit_pickled": "nn.Linear4bit pickle",
-    "linear4bit_cast": "nn.Linear4bit.to(dtype)",
 }
+_IN_MODE: Final[dict[Mode, dict[str, str]]] = {
+    Mode.CALL: {},
+    Mode.OUT: {
+        "dequantize_4bit_out": "functional.dequantize_4bit(out=)",
+        "quantize_4bit_out": "functional.quantize_4bit(out=, absmax=)",
+        "matmul_4bit_out": "functional.matmul_4bit(out=)",
+    },
+    Mode.BACKWARD: {
+        "matmul_4bit_input_gradient": "functional.matmul_4bit backward",
+        "matmul_4bit_bias_gradient": "functional.matmul_4bit backward",
+        "linear4bit_input_gradient": "nn.Linear4bit backward",
+    },
+    Mode.KEPT: {
+        "linear4bit_reloaded": "nn.Linear4bit state_dict",
+        "linear4bit_copied": "nn.Linear4bit deepcopy",
+        "linear4bit_pickled": "nn.Linear4bit pickle",
+        "linear4bit_cast": "nn.Linear4bit.to(dtype)",
+    },
+}
+OTHER_PATHS: Final = _IN_EVERY_MODE | {path: surface for paths in _IN_MODE.values() for path, surface in paths.items()}
 """The paths and their surfaces, for those that must not import torch. A defect that shows on several is named after the
 first: what others are built on, then what most people call."""
+
+
+def paths_in(mode: Mode) -> dict[str, str]:
+    """Those of `OTHER_PATHS` that run in a mode."""
+    return _IN_EVERY_MODE | _IN_MODE[mode]
 
 
 def run_script(path: Path) -> ScriptRun:

@@ -11,7 +11,7 @@ from fuzz.engine.path import Yields
 from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE
 from fuzz.oracle.arms import Arm
 from fuzz.triage import verify
-from fuzz.triage.verify import OTHER_PATHS
+from fuzz.triage.verify import OTHER_PATHS, paths_in
 from reports.script_calls import BIAS_GRADIENTS, CALLS, INPUT_GRADIENTS, WEIGHT_ONLY
 from strategies.case import Activation, Case, Execution, FloatDType, Layout, Mode, PackedView, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
@@ -134,5 +134,7 @@ def test_a_path_in_a_mode_says_what_it_is_built_on() -> None:
 
 def test_the_other_paths_of_a_finding_are_all_paths() -> None:
     """`verify` names them again, because the parent must not import torch."""
-    assert set(OTHER_PATHS) == set(BY_NAME)
+    assert {path.name: path.surface for path in PATHS} == OTHER_PATHS
+    for mode in Mode:
+        assert set(paths_in(mode)) == {path.name for path in PATHS if path.mode in {None, mode}}
     assert verify.QUANTIZE == QUANTIZE

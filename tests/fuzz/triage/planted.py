@@ -21,7 +21,7 @@ from fuzz.campaign.campaign import Campaign, Candidate, Progress
 from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.triage.bug import Failure
 from fuzz.triage.suspects import Suspects
-from fuzz.triage.verify import OTHER_PATHS
+from fuzz.triage.verify import paths_in
 from strategies.case import Case
 from strategies.cases import cases
 
@@ -76,7 +76,7 @@ class PlantedExecutor:
         callback(CaseResult(tuple(self._verdicts(case, only))))
 
     def _verdicts(self, case: Case, only: Sequence[str] | None) -> Iterator[PathVerdict]:
-        for path, surface in OTHER_PATHS.items():
+        for path, surface in paths_in(case.execution.mode).items():
             if only is None or path in only:
                 verdict = self._verdict(case, path, surface)
                 yield verdict

@@ -77,7 +77,7 @@ def test_every_field_is_varied_and_its_triggers_come_first(executor: OwnExecutor
     extent = measured(defect())
     assert extent.complete
     assert [item.name for item in extent.fields][:2] == ["bias", "weight.in_features"]
-    expected = {*fields.CHOICES, *fields.SIZES} - {"execution.relation"}
+    expected = {*fields.CHOICES, *fields.SIZES} - set(fields.QUESTIONS)
     assert {item.name for item in extent.fields} == expected
     assert [item.name for item in extent.fields if item.trigger] == ["bias", "weight.in_features"]
     assert executor.started == (), "its executor is closed"
