@@ -133,11 +133,16 @@ class Explaining:
             self._shared.append((failure, suspects))
 
     def _divide(self, failure: Failure, suspects: list[Suspect]) -> None:
-        """Count a failure for the first of several suspects that explains it alone, or for all if it takes them all."""
+        """Count a failure for the first of several suspects that explains it alone, or else for those without which it is still there."""
         for suspect in suspects:
-            harmless = all_taken_back(suspect.regions, failure.case)
-            if harmless is None or self._executor.run(harmless, selection(failure.key)).failure(failure.key) is None:
+            if not self._fails_without([suspect], failure):
                 suspect.count(failure)
                 return
-        for suspect in suspects:
+        acting = [one for one in suspects if self._fails_without([other for other in suspects if other is not one], failure)]
+        for suspect in acting or suspects:
             suspect.count(failure)
+
+    def _fails_without(self, suspects: list[Suspect], failure: Failure) -> bool:
+        """Whether the failure is still there with these taken back; where they cannot be, they are taken for the reason."""
+        harmless = all_taken_back([region for suspect in suspects for region in suspect.regions], failure.case)
+        return harmless is not None and self._executor.run(harmless, selection(failure.key)).failure(failure.key) is not None

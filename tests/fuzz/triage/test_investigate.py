@@ -14,9 +14,9 @@ from fuzz.triage.bug import Bug, Failure
 from fuzz.triage.investigate import Investigation, Investigator
 from fuzz.triage.reduce import OutOfTime
 from fuzz.triage.suspects import Suspects
-from fuzz.triage.verify import OTHER_PATHS, QUANTIZE, QUANTIZE_SURFACE, selection
+from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE, paths_in, selection
 from strategies import fields
-from strategies.case import Case, Fill, FloatDType, Layout, Quantization, QuantType, StorageDType, Weight
+from strategies.case import Case, Fill, FloatDType, Layout, Mode, Quantization, QuantType, StorageDType, Weight
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
 from tests.fuzz.triage.suspecting import GEMV, LINEAR, MATMUL, bug, failure, key, pattern
 
@@ -64,9 +64,9 @@ def test_a_defect_of_several_paths_is_named_after_the_first_wherever_it_was_seen
     assert result.reduction.case == Case(weight=Weight(in_features=100), bias=True)
 
 
-@pytest.mark.parametrize("first", OTHER_PATHS)
+@pytest.mark.parametrize("first", paths_in(Mode.CALL))
 def test_the_order_of_the_paths_is_fixed(first: str) -> None:
-    later = list(OTHER_PATHS)[list(OTHER_PATHS).index(first) :]
+    later = list(paths_in(Mode.CALL))[list(paths_in(Mode.CALL)).index(first) :]
     assert found([dataclasses.replace(WIDE, paths=tuple(reversed(later)))], key(later[-1])).key == key(first)
 
 
