@@ -66,12 +66,6 @@ ROWS: Final = (
     ),
     Row(
         ruling=Ruling.UNSPECIFIED,
-        source="no document says whether the packed weight and its scales may lie elsewhere than quantize_4bit put them",
-        when=_moved,
-        surfaces=STORED_SURFACES,
-    ),
-    Row(
-        ruling=Ruling.UNSPECIFIED,
         source="no document says what .to(dtype) makes of a layer that is quantized; its packed weight is no number of the storage dtype",
         when=lambda case, library: True,  # noqa: ARG005
         surfaces=frozenset({"nn.Linear4bit.to(dtype)"}),
@@ -84,6 +78,12 @@ ROWS: Final = (
         ),
         when=_in_out,
         surfaces=OP_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
+        source="no document says whether the packed weight and its scales may lie elsewhere than quantize_4bit put them",
+        when=_moved,
+        surfaces=STORED_SURFACES,
     ),
     Row(
         ruling=Ruling.VALID,

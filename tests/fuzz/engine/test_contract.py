@@ -163,5 +163,8 @@ def test_what_was_moved_is_unspecified_where_it_is_handed_over(name: str) -> Non
     moved = dataclasses.replace(case(), memory=Layouts(**{name: Memory.STRIDED}))
     assert rule(moved, "functional.matmul_4bit", FUSED).ruling is Ruling.UNSPECIFIED
     assert rule(moved, QUANTIZE_SURFACE, FUSED).ruling is Ruling.VALID
+    turned = dataclasses.replace(moved, weight=dataclasses.replace(moved.weight, layout=Layout.IN_OUT))
+    assert rule(turned, "functional.gemv_4bit", FUSED).ruling is Ruling.INVALID
+    assert rule(turned, "functional.matmul_4bit", FUSED).ruling is Ruling.UNSPECIFIED
     strided = dataclasses.replace(case(), memory=Layouts(activation=Memory.STRIDED, weight=Memory.STRIDED))
     assert rule(strided, "functional.matmul_4bit", FUSED).ruling is Ruling.VALID
