@@ -19,7 +19,13 @@ ISSUE_1862: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/iss
 
 GEMV_SURFACES: Final = frozenset({"functional.gemv_4bit", "ops.gemv_4bit"})
 OP_SURFACES: Final = GEMV_SURFACES | {"ops.gemm_4bit"}
-STORED_SURFACES: Final = OP_SURFACES | {"functional.matmul_4bit", "functional.dequantize_4bit"}
+STORED_SURFACES: Final = OP_SURFACES | {
+    "functional.matmul_4bit",
+    "functional.matmul_4bit(out=)",
+    "functional.matmul_4bit backward",
+    "functional.dequantize_4bit",
+    "functional.dequantize_4bit(out=)",
+}
 """Surfaces that are handed the packed weight and its state."""
 
 

@@ -6,7 +6,17 @@ import dataclasses
 
 import pytest
 
-from fuzz.engine.contract import CONVENTIONS, GEMV_SURFACES, ISSUE_1862, OP_SURFACES, ROWS, is_ambiguous, matmul_accepts, rule
+from fuzz.engine.contract import (
+    CONVENTIONS,
+    GEMV_SURFACES,
+    ISSUE_1862,
+    OP_SURFACES,
+    ROWS,
+    STORED_SURFACES,
+    is_ambiguous,
+    matmul_accepts,
+    rule,
+)
 from fuzz.engine.library import Library
 from fuzz.engine.paths import PATHS, QUANTIZE_SURFACE
 from fuzz.engine.verdict import Ruling
@@ -116,6 +126,10 @@ def test_every_row_cites_a_source_and_names_surfaces_that_exist() -> None:
         assert row.surfaces <= {*SURFACES, CAST}
 
 
+def test_stored_surfaces_are_surfaces_of_paths() -> None:
+    assert set(SURFACES) >= STORED_SURFACES
+
+
 def test_gemv_surfaces_are_those_of_the_gemv_paths() -> None:
     assert {path.surface for path in PATHS if path.name.startswith("gemv")} == GEMV_SURFACES
 
@@ -161,7 +175,8 @@ def test_a_cast_layer_may_refuse_and_must_not_be_wrong() -> None:
 @pytest.mark.parametrize("name", ["packed", "absmax"])
 def test_what_was_moved_is_unspecified_where_it_is_handed_over(name: str) -> None:
     moved = dataclasses.replace(case(), memory=Layouts(**{name: Memory.STRIDED}))
-    assert rule(moved, "functional.matmul_4bit", FUSED).ruling is Ruling.UNSPECIFIED
+    for surface in STORED_SURFACES:
+        assert rule(moved, surface, FUSED).ruling is Ruling.UNSPECIFIED
     assert rule(moved, QUANTIZE_SURFACE, FUSED).ruling is Ruling.VALID
     turned = dataclasses.replace(moved, weight=dataclasses.replace(moved.weight, layout=Layout.IN_OUT))
     assert rule(turned, "functional.gemv_4bit", FUSED).ruling is Ruling.INVALID
