@@ -72,6 +72,7 @@ PATHS: Final[tuple[Path, ...]] = (
         arms=dispatch.linear_arms,
         stored=matmul_stored,
     ),
+    *IN_MODES,
     Path(
         name="gemv_4bit",
         surface="functional.gemv_4bit",
@@ -101,7 +102,6 @@ PATHS: Final[tuple[Path, ...]] = (
         requires="gemv_4bit_op",
         adds_bias=False,
     ),
-    *IN_MODES,
 )
 
 BY_NAME: Final = {path.name: path for path in PATHS}
