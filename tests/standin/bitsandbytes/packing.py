@@ -15,7 +15,7 @@ def pack(indices: torch.Tensor, storage: torch.dtype) -> torch.Tensor:
 
 def unpack(packed: torch.Tensor, count: int) -> torch.Tensor:
     """The first `count` indices of a packed weight in any view, as int64."""
-    data = packed.detach().as_strided((packed.numel(),), (1,)).view(torch.uint8)
+    data = packed.detach().reshape(-1).clone(memory_format=torch.contiguous_format).view(torch.uint8)
     return torch.stack((data >> 4, data & 15), dim=1).flatten()[:count].long()
 
 
