@@ -6,11 +6,14 @@ import torch
 
 
 def pack(indices: torch.Tensor, storage: torch.dtype) -> torch.Tensor:
-    """Flat uint8 indices as a column of dtype `storage`, padded with zeros to whole elements."""
+    """Flat uint8 indices as a column of dtype `storage`, padded with zeros to whole elements, and to two of them.
+
+    A column of one element could not be told from its transposed view.
+    """
     per_element = 2 * storage.itemsize
-    padded = torch.nn.functional.pad(indices, (0, -len(indices) % per_element))
+    padded = torch.nn.functional.pad(indices, (0, max(-len(indices) % per_element, 2 * per_element - len(indices))))
     data = (padded[::2] << 4) | padded[1::2]
-    return _column(data.view(storage))
+    return data.view(storage).reshape(-1, 1)
 
 
 def unpack(packed: torch.Tensor, count: int) -> torch.Tensor:
@@ -21,12 +24,4 @@ def unpack(packed: torch.Tensor, count: int) -> torch.Tensor:
 
 def is_transposed(packed: torch.Tensor) -> bool:
     """Whether this is a transposed view of what `pack` returned."""
-    if packed.numel() > 1:
-        return packed.shape[0] == 1
-    return packed.stride(0) < packed.stride(1)
-
-
-def _column(data: torch.Tensor) -> torch.Tensor:
-    # One element has shape (1, 1) in both views; strides, which are free there, tell them apart.
-    outer = 2 if len(data) == 1 else 1
-    return data.as_strided((len(data), 1), (outer, 1))
+    return packed.shape[0] == 1
