@@ -9,11 +9,17 @@ from strategies.fields import FILLS, ROWS
 
 LABELS: Final = {
     "execution.grad": "requires_grad",
+    "execution.mode": "mode",
     "execution.relation": "relation",
     "bias": "bias",
     "quantization.compress_statistics": "compress_statistics",
     "quantization.storage": "quant_storage",
     "packed": "packed weight",
+    "memory.weight": "weight in memory",
+    "memory.packed": "packed weight in memory",
+    "memory.absmax": "scales in memory",
+    "memory.activation": "activation in memory",
+    "memory.bias": "bias in memory",
     "weight.layout": "weight layout",
     "weight.dtype": "weight dtype",
     "activation.dtype": "activation dtype",

@@ -19,14 +19,14 @@ from fuzz.oracle.arms import Arm
 from fuzz.oracle.bounds import error_model, interval
 from reports.finding import Finding
 from reports.script import write_script
-from reports.script_calls import CALLS
+from reports.script_calls import CALLS, WEIGHT_ONLY
 from strategies import fields
 from strategies.case import Activation, Case, Fill, FloatDType, Layout, Quantization, QuantType, Weight
 from tests.fuzz.engine.subjects import path_with, prepared_of, question_on, right
 from tests.reports.helpers import finding
 from tests.reports.running import alone, lint, ran, returning
 
-PRODUCTS = [path for path in CALLS if path not in {"quantize_4bit", "dequantize_4bit"}]
+PRODUCTS = [path for path in CALLS if path not in WEIGHT_ONLY]
 OVERFLOWING = [
     (Fill.CANCELLING, Fill.HUGE, 64, 0),
     (Fill.NORMAL, Fill.HUGE, 64, 0),

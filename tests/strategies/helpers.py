@@ -14,6 +14,7 @@ from strategies.case import (
     Layout,
     Layouts,
     Memory,
+    Mode,
     PackedView,
     Quantization,
     QuantType,
@@ -29,7 +30,7 @@ BUSY = Case(
     activation=Activation(leading=(3, 11), dtype=FloatDType.BFLOAT16, fill=Fill.CANCELLING),
     bias=True,
     memory=Layouts(weight=Memory.TRANSPOSED, packed=Memory.OFFSET, absmax=Memory.STRIDED, activation=Memory.EXPANDED, bias=Memory.GUARDED),
-    execution=Execution(grad=True, relation=Relation.SIGN),
+    execution=Execution(grad=True, mode=Mode.OUT, relation=Relation.SIGN),
     seed=77,
 )
 """A Case in which no field is neutral."""

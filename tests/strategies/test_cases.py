@@ -12,8 +12,8 @@ from hypothesis import find, settings
 
 from strategies import fields
 from strategies.activations import MAX_DRAWN_ROWS
-from strategies.case import Activation, Case, FloatDType, Layout, Relation, Weight
-from strategies.cases import MAX_DRAWN_SEED, cases
+from strategies.case import Activation, Case, FloatDType, Layout, Mode, Relation, Weight
+from strategies.cases import MAX_DRAWN_SEED, cases, cases_in
 from strategies.shapes import MAX_DRAWN_ELEMENTS
 from tests.strategies.helpers import draw
 
@@ -26,14 +26,22 @@ def drawn() -> list[Case]:
     return draw(cases(), DRAWS)
 
 
-@pytest.mark.parametrize("name", [name for name in fields.CHOICES if name != "execution.relation"])
+@pytest.mark.parametrize("name", [name for name in fields.CHOICES if name not in fields.QUESTIONS])
 def test_every_choice_is_drawn_often(drawn: list[Case], name: str) -> None:
     counts = {value: sum(fields.get(case, name) == value for case in drawn) for value in fields.CHOICES[name]}
     assert min(counts.values()) >= DRAWS // 50, counts
 
 
-def test_relations_are_left_to_a_strategy_of_their_own(drawn: list[Case]) -> None:
+def test_questions_are_left_to_strategies_of_their_own(drawn: list[Case]) -> None:
     assert {case.execution.relation for case in drawn} == {Relation.NONE}
+    assert {case.execution.mode for case in drawn} == {Mode.CALL}
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_mode_is_asked_of_any_case(mode: Mode) -> None:
+    asked = draw(cases_in(mode), 20)
+    assert {case.execution.mode for case in asked} == {mode}
+    assert len(set(asked)) > 10
 
 
 def test_nothing_but_the_choices_is_drawn(drawn: list[Case]) -> None:
