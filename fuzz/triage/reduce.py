@@ -195,11 +195,13 @@ class _Reducer:
 
 
 def _shrink(size: int, attempt: Callable[[int], bool]) -> None:
-    """Make an integer small: probe powers of two from below, then subtract powers of two from what still fails."""
+    """Make an integer small: probe powers of two from below, then halve it, then subtract powers of two from what still fails."""
     for power in range((size - 1).bit_length()):
         if attempt(2**power):
             size = 2**power
             break
+    while size > 1 and attempt(size // 2):
+        size //= 2
     step = 2 ** size.bit_length()
     while step:
         if size > step and attempt(size - step):
