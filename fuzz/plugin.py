@@ -12,12 +12,12 @@ from typing import Final
 import pytest
 from _pytest.capture import CaptureManager
 from _pytest.terminal import TerminalReporter
-from hypothesis.strategies import SearchStrategy
 
 from fuzz.campaign.budget import Budget, parse_duration
 from fuzz.campaign.campaign import Progress
 from fuzz.campaign.corpus import CorpusError
 from fuzz.campaign.corpus import load as load_corpus
+from fuzz.campaign.mixture import Property
 from fuzz.campaign.session import Options, Session
 from fuzz.engine.executor import HarnessError
 from fuzz.triage.bug import Failure
@@ -26,7 +26,6 @@ from reports.finding import Finding
 from reports.issue import title
 from reports.run import ReportsError
 from reports.summary import summary_lines, where
-from strategies.case import Case
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 TERMINAL_INTERVAL: Final = 0.5
@@ -36,8 +35,8 @@ PLAIN_INTERVAL: Final = 10.0
 MAX_SEED: Final = 2**32
 
 _SESSION: Final = pytest.StashKey[Session]()
-_SHARES_LEFT: Final = pytest.StashKey[list[int]]()
-"""The sum of the shares of the properties that have not begun."""
+_PROPERTIES: Final = pytest.StashKey[list[Property]]()
+"""The properties that were collected."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,19 +55,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class CampaignHandle:
-    """What a property gets: searches its Cases, then fails once for each new finding."""
+    """What a property gets: what contradicts it.
 
-    def __init__(self, session: Session, share: float) -> None:
-        self._session, self._share = session, share
+    Args:
+        session: started.
+        name: of the property.
+        search: the properties that are searched together, and their part of the time that is left; None if that is done.
+    """
 
-    def explore(self, strategy: SearchStrategy[Case]) -> None:
-        """Draw from `strategy` until this property's share of the budget is used up."""
-        with _harness_errors_end_the_run():
-            self._session.explore(strategy, self._share)
+    def __init__(self, session: Session, name: str, search: tuple[list[Property], float] | None) -> None:
+        self._session, self._name, self._search = session, name, search
 
     def findings(self) -> list[Finding]:
-        """Verify and write what was found; the findings that are not known."""
+        """The new defects that Cases of this property show, verified and written.
+
+        The first property that asks waits for the search, which draws for all of them in turn. It also gets what was not
+        drawn: a Case of the corpus that fails in a new way.
+        """
+        fresh = self._searched()
+        of_nobody = [finding for finding in fresh if not self._session.drawn_for(finding)]
+        return [*of_nobody, *(finding for finding in self._session.findings if self._session.drawn_for(finding) == self._name)]
+
+    def _searched(self) -> list[Finding]:
+        """Search, if that is not done yet, and wait for the confirmations."""
+        if self._search is None:
+            return []
         with _harness_errors_end_the_run():
+            self._session.explore(*self._search)
             return self._session.finish()
 
 
@@ -109,17 +122,25 @@ def _is_property(item: pytest.Item) -> bool:
     return "campaign" in getattr(item, "fixturenames", ())
 
 
-def _share(item: pytest.Item) -> int:
-    """The property's share of the run: 1, or what its marker says."""
-    marker = item.get_closest_marker("share")
-    return 1 if marker is None else int(marker.args[0])
+def property_of(item: pytest.Item) -> Property:
+    """The property that a test states.
+
+    Raises:
+        pytest.UsageError: its marker does not say what to draw.
+    """
+    marker = item.get_closest_marker("draws")
+    if marker is None or len(marker.args) != 1:
+        raise pytest.UsageError(f"{item.nodeid} uses the fixture campaign without saying what it draws: @pytest.mark.draws(cases())")
+    share = marker.kwargs.get("share", 1)
+    if share < 1:
+        raise pytest.UsageError(f"{item.nodeid} has a share of {share}, not a whole number above 0")
+    return Property(item.nodeid, marker.args[0], share)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start the session when there is something to fuzz: bad options and unusable devices end the run here."""
-    properties = [item for item in items if _is_property(item)]
-    config.stash[_SHARES_LEFT] = [sum(_share(item) for item in properties)]
+    properties = config.stash[_PROPERTIES] = [property_of(item) for item in items if _is_property(item)]
     fuzzing = properties or any("expired_issues" in getattr(item, "fixturenames", ()) for item in items)
     if fuzzing and not config.option.collectonly and not hasattr(config, "workerinput"):
         start_session(config)
@@ -157,12 +178,17 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 @pytest.fixture
 def campaign(request: pytest.FixtureRequest) -> CampaignHandle:
-    """The session's campaign, with this property's part of the time that is left."""
-    left, share = request.config.stash[_SHARES_LEFT], _share(request.node)
-    part = min(share / left[0], 1.0)
-    left[0] = max(left[0] - share, 1)
-    session = request.config.stash.get(_SESSION, None) or start_session(request.config)
-    return CampaignHandle(session, part)
+    """The session's campaign, asked by one property."""
+    config, own = request.config, property_of(request.node)
+    session = config.stash.get(_SESSION, None) or start_session(config)
+    left = config.stash[_PROPERTIES]
+    if own not in left:
+        return CampaignHandle(session, own.name, None)
+    # A worker of pytest-xdist does not know which of the others it will be given.
+    together = [own] if hasattr(config, "workerinput") else left
+    part = sum(one.share for one in together) / sum(one.share for one in left)
+    config.stash[_PROPERTIES] = [one for one in left if one not in together]
+    return CampaignHandle(session, own.name, (together, part))
 
 
 @pytest.fixture

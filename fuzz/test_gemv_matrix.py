@@ -8,10 +8,9 @@ from fuzz.plugin import CampaignHandle, describe
 from strategies.cases import cases
 
 
-@pytest.mark.share(4)
+@pytest.mark.draws(cases(), share=4)
 def test_gemv_and_matrix_paths_agree(campaign: CampaignHandle, subtests: pytest.Subtests) -> None:
     """No path returns another shape, dtype or number than the reference, raises without cause, or keeps silent."""
-    campaign.explore(cases())
     for finding in campaign.findings():
         with subtests.test(msg=finding.slug):
             pytest.fail(describe(finding), pytrace=False)

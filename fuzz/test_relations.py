@@ -8,10 +8,9 @@ from fuzz.plugin import CampaignHandle, describe
 from strategies.cases import related_cases
 
 
-@pytest.mark.share(2)
+@pytest.mark.draws(related_cases(), share=2)
 def test_exact_relations_hold(campaign: CampaignHandle, subtests: pytest.Subtests) -> None:
     """No path breaks a relation between two results that must be equal (`fuzz.engine.relations` says when)."""
-    campaign.explore(related_cases())
     for finding in campaign.findings():
         with subtests.test(msg=finding.slug):
             pytest.fail(describe(finding), pytrace=False)

@@ -11,16 +11,15 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
-
-from hypothesis.strategies import SearchStrategy
 
 from fuzz.campaign.budget import Budget
 from fuzz.campaign.coverage import Visited
 from fuzz.campaign.explaining import Explaining
 from fuzz.campaign.explore import explore
+from fuzz.campaign.mixture import Drawn, Property, mixed
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Bug, Failure, Suspect
@@ -138,16 +137,16 @@ class Campaign:
         self._investigator = Investigator(self._trial, self.suspects)
         self.progress = Progress()
 
-    def explore(self, strategy: SearchStrategy[Case], seed: int, until: float, most_cases: int | None = None) -> None:
+    def explore(self, properties: Sequence[Property], seed: int, until: float, most_cases: int | None = None) -> None:
         """Draw and run Cases until the budget, less what the verification needs, is used up.
 
         Args:
-            strategy: what to draw from.
+            properties: what to draw from.
             seed: of the search.
-            until: seconds on the budget's clock at which this property's share ends.
-            most_cases: number of Cases of the whole run at which this property's share ends.
+            until: seconds on the budget's clock at which the search ends.
+            most_cases: number of Cases of the whole run at which the search ends.
         """
-        explore(strategy, seed, lambda case: self._visit(case, until, most_cases))
+        explore(mixed(properties), seed, lambda drawn: self._visit(drawn, until, most_cases))
         self._settle()
         for failure in (*self._waiting, *self._explaining.give_up()):
             self._listener.came_late(failure)
@@ -166,8 +165,8 @@ class Campaign:
         self._settle()
         return results
 
-    def _visit(self, case: Case, until: float, most_cases: int | None) -> bool:
-        self._executor.submit(case, self._collector(case), skip=self._resting())
+    def _visit(self, drawn: Drawn, until: float, most_cases: int | None) -> bool:
+        self._executor.submit(drawn.case, self._collector(drawn), skip=self._resting())
         self._explaining.advance()
         if any(self._has_time_for(failure) for failure in self._waiting):
             self._settle()
@@ -188,12 +187,12 @@ class Campaign:
             return []
         return sorted({key.path for key in self.progress.failures if key.symptom in ENDING and key.path != QUANTIZE})
 
-    def _collector(self, case: Case) -> Callable[[CaseResult], None]:
-        return lambda result: self._collect(case, result)
+    def _collector(self, drawn: Drawn) -> Callable[[CaseResult], None]:
+        return lambda result: self._collect(drawn.case, result, drawn.property)
 
-    def _collect(self, case: Case, result: CaseResult) -> None:
+    def _collect(self, case: Case, result: CaseResult, drawn_for: str = "") -> None:
         self.progress.count(case, result)
-        self._explaining.doubt(case, result)
+        self._explaining.doubt(case, result, drawn_for=drawn_for)
         self._listener.progressed(self.progress)
 
     def _stamp(self) -> tuple[int, float]:

@@ -47,7 +47,7 @@ class Explaining:
         """Whether `advance` has something to do."""
         return bool(self._doubtful or self._shared or self._retries)
 
-    def doubt(self, case: Case, result: CaseResult, depth: int = 0, first: Case | None = None) -> None:
+    def doubt(self, case: Case, result: CaseResult, depth: int = 0, *, first: Case | None = None, drawn_for: str = "") -> None:
         """Take up the failures of a result.
 
         Args:
@@ -55,9 +55,10 @@ class Explaining:
             result: what came of it.
             depth: how often something known was taken back to come to this Case.
             first: the Case that was drawn, if it is another one.
+            drawn_for: the property that it was drawn for.
         """
         for verdict in result.failures:
-            self._doubtful.append((Failure(FailureKey.of(verdict), case, verdict, *self._stamp(), first), depth))
+            self._doubtful.append((Failure(FailureKey.of(verdict), case, verdict, *self._stamp(), first, drawn_for), depth))
 
     def advance(self) -> None:
         """Queue each failure again with what may explain it taken back; without such a thing it is unexplained."""
@@ -94,7 +95,7 @@ class Explaining:
         if result.failure(failure.key) is not None:
             return dataclasses.replace(failure, case=harmless, first=failure.drawn)
         self._blame(failure, suspects)
-        self.doubt(harmless, result, DEEPEST, failure.drawn)
+        self.doubt(harmless, result, DEEPEST, first=failure.drawn, drawn_for=failure.drawn_for)
         return None
 
     def _explain(self, failure: Failure, depth: int) -> None:
@@ -122,7 +123,7 @@ class Explaining:
                 self._blame(failure, suspects)
             if depth < DEEPEST:
                 # What fails there is another defect, even if it fails in another way: the first one had hidden it.
-                self.doubt(harmless, result, depth + 1, failure.drawn)
+                self.doubt(harmless, result, depth + 1, first=failure.drawn, drawn_for=failure.drawn_for)
 
         return explain
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 from hypothesis.strategies import SearchStrategy
 
-from strategies.case import Case
+Drawn = TypeVar("Drawn")
+"""What a strategy draws."""
 
 SLICE: Final = 5000
 """Cases drawn by one call of Hypothesis: its memory grows by about 1.3 kB a case, and a fresh seed starts afresh."""
@@ -35,12 +36,12 @@ class _Enough(KeyboardInterrupt):
     """Ends a search. Hypothesis treats any other exception as a failure to be shrunk."""
 
 
-def explore(strategy: SearchStrategy[Case], seed: int, visit: Callable[[Case], bool]) -> None:
-    """Call `visit` with Case after Case until it returns False.
+def explore(strategy: SearchStrategy[Drawn], seed: int, visit: Callable[[Drawn], bool]) -> None:
+    """Call `visit` with one drawing after the other until it returns False.
 
     Args:
         strategy: what to draw from.
-        seed: equal seeds draw equal Cases in equal order, with the same Hypothesis and sources:
+        seed: equal seeds draw the same in the same order, with the same Hypothesis and sources:
             it also draws constants that it reads in the modules that are loaded.
         visit: returns whether to go on.
     """
@@ -48,8 +49,8 @@ def explore(strategy: SearchStrategy[Case], seed: int, visit: Callable[[Case], b
 
     @_SETTINGS
     @given(strategy)
-    def search(case: Case) -> None:
-        if not visit(case):
+    def search(drawn: Drawn) -> None:
+        if not visit(drawn):
             raise _Enough
 
     try:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-from hypothesis.strategies import SearchStrategy
 
 from fuzz.campaign.budget import Budget
 from fuzz.campaign.campaign import Campaign, Candidate, Progress
 from fuzz.campaign.confirm import Confirmation, Site
 from fuzz.campaign.corpus import left_open
 from fuzz.campaign.knowledge import Knowledge
+from fuzz.campaign.mixture import Property
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
 from fuzz.engine.verdict import FailureKey
 from fuzz.triage.bug import Failure
@@ -56,7 +55,7 @@ class Options:
 
 
 class Session:
-    """A run. Use `start`, then `explore` and `finish` for each property, then `close`.
+    """A run. Use `start`, then `explore` and `finish`, once or for some properties after the other, then `close`.
 
     Args:
         options: what the user chose.
@@ -82,6 +81,7 @@ class Session:
         self._unconfirmed: list[dict[str, str]] = []
         self._late: list[dict[str, str]] = []
         self._left_open: list[Case] = []
+        self._drawn_for: dict[str, str] = {}
         self._recorded = 0.0
         self._finished = False
         self.ready: Ready | None = None
@@ -109,11 +109,11 @@ class Session:
         self._write_record("running")
         return ready
 
-    def explore(self, strategy: SearchStrategy[Case], share: float) -> None:
-        """Search one property. The first search begins with the corpus and with what a killed run left open.
+    def explore(self, properties: Sequence[Property], share: float = 1.0) -> None:
+        """Search for what contradicts these properties. The first search begins with the corpus and with what a killed run left open.
 
         Args:
-            strategy: what to draw from.
+            properties: what to draw from.
             share: part of the time and of the Cases that is left, from 0 to 1.
         """
         campaign, _ = self._running()
@@ -121,7 +121,7 @@ class Session:
         self._replay(campaign)
         until = self.budget.elapsed + max(self.budget.left, 0.0) * share
         done, most = campaign.progress.cases, self.options.most_cases
-        campaign.explore(strategy, self.options.seed, until, None if most is None else done + math.ceil(max(most - done, 0) * share))
+        campaign.explore(properties, self.options.seed, until, None if most is None else done + math.ceil(max(most - done, 0) * share))
 
     def _replay(self, campaign: Campaign) -> None:
         if self._replayed or self._knowledge is None:
@@ -152,6 +152,10 @@ class Session:
             self._write_record("interrupted")
         self._executor.close()
 
+    def drawn_for(self, finding: Finding) -> str:
+        """The name of the property that the Case of a finding was drawn for; empty if it was not drawn."""
+        return self._drawn_for.get(finding.signature, "")
+
     @property
     def record(self) -> RunRecord:
         """The run so far, as `run.json` has it."""
@@ -179,6 +183,7 @@ class Session:
 
     def reduced(self, candidate: Candidate) -> None:
         """Confirm a candidate in the background."""
+        self._drawn_for[candidate.bug.signature] = candidate.failure.drawn_for
         self._running()[1].add(candidate)
 
     def came_late(self, failure: Failure) -> None:

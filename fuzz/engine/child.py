@@ -55,12 +55,12 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-Serve = Callable[[Connection, str, str, float], None]
-"""What a child runs: pipe, device, log file, watchdog; see `fuzz.engine.worker.serve`."""
+Serve = Callable[[Connection, str, str, float, bool], None]
+"""What a child runs: pipe, device, log file, watchdog, whether to warm up; see `fuzz.engine.worker.serve`."""
 
 
 class Child:
-    """A running child. Starts at once; `ready` is filled by the first message."""
+    """A running child. Starts at once, and says so in its first message. With `warm` it runs a dull Case before that."""
 
     def __init__(
         self,
@@ -68,15 +68,16 @@ class Child:
         device: str,
         watchdog: float,
         serve: Serve = worker.serve,
+        *,
+        warm: bool = False,
     ) -> None:
         handle, log = tempfile.mkstemp(prefix="fuzz-child-", suffix=".log")
         os.close(handle)
         self._log = Path(log)
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, device, log, watchdog), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, device, log, watchdog, warm), daemon=True)
         self._process.start()
         theirs.close()
-        self.ready: dict[str, Any] | None = None
 
     def send(self, message: dict[str, Any]) -> bool:
         """Send a request; False if the child can no longer be reached."""

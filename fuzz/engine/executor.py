@@ -29,7 +29,7 @@ START_TIMEOUT: Final = 180.0
 MAX_ATTEMPTS: Final = 3
 """Children that may end before they begin with a Case, until it counts as a failure of the harness."""
 
-SPARES: Final = max(1, min(4, (os.cpu_count() or 1) // 4))
+SPARES: Final = max(1, min(8, (os.cpu_count() or 1) // 2 - 1))
 """Children that wait, started: reducing a failure that ends the child uses them up one after the other."""
 
 DEFAULT_WATCHDOG: Final = 20.0
@@ -48,6 +48,10 @@ class Ready:
     system: dict[str, str]
     note: str
     seconds: float
+
+
+class StartError(HarnessError):
+    """A child ended, or was silent, before it said what it runs on."""
 
 
 Callback = Callable[[CaseResult], None]
@@ -92,6 +96,7 @@ class Executor:
         self._spares: deque[Child] = deque()
         self._queue: deque[_Request] = deque()
         self._numbers = 0
+        self._warm = True
         self.replaced = 0
         self.recovery_seconds = 0.0
         self.ready: Ready | None = None
@@ -251,13 +256,30 @@ class Executor:
     def _take_child(self) -> Child:
         """A child that is ready: the oldest spare if there is one. Then start new spares."""
         child = self._spares.popleft() if self._spares else self._new_child()
-        self.ready = _wait_ready(child)
+        try:
+            self.ready = _wait_ready(child)
+        except StartError:
+            if not self._warm:
+                raise
+            child = self._new_child_after_a_failed_start()
         while len(self._spares) < self._wanted:
             self._spares.append(self._new_child())
         return child
 
     def _new_child(self) -> Child:
-        return Child(self._context, self._device, self.watchdog, self._serve)
+        return Child(self._context, self._device, self.watchdog, self._serve, warm=self._warm and self._wanted > 0)
+
+    def _new_child_after_a_failed_start(self) -> Child:
+        """A child that is ready and was not asked to warm up: with some libraries no child survives that."""
+        self._warm = False
+        for spare in self._spares:
+            spare.hang_up()
+        for spare in self._spares:
+            spare.close()
+        self._spares.clear()
+        child = self._new_child()
+        self.ready = _wait_ready(child)
+        return child
 
 
 def _wait_ready(child: Child) -> Ready:
@@ -265,10 +287,10 @@ def _wait_ready(child: Child) -> Ready:
         message = child.receive(START_TIMEOUT)
     except TimeoutError:
         child.end()
-        raise HarnessError(f"the child did not start within {START_TIMEOUT:g} s: {child.last_words()}") from None
+        raise StartError(f"the child did not start within {START_TIMEOUT:g} s: {child.last_words()}") from None
     if message is None:
         how = child.end()
-        raise HarnessError(f"the child ended while it started ({how}): {child.last_words()}")
+        raise StartError(f"the child ended while it started ({how}): {child.last_words()}")
     if "failed" in message:
         child.end()
         child.last_words()

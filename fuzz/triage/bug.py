@@ -26,6 +26,7 @@ class Failure:
     Attributes:
         first: the Case that was drawn, where `case` is what came of it when known defects were taken back.
         number, elapsed: how many Cases had been run, and for how many seconds, when it was seen.
+        drawn_for: the name of the property that its Case was drawn for; empty for Cases that were not drawn.
     """
 
     key: FailureKey
@@ -34,6 +35,7 @@ class Failure:
     number: int
     elapsed: float
     first: Case | None = None
+    drawn_for: str = ""
 
     @property
     def drawn(self) -> Case:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fuzz import plugin
+from strategies.cases import cases
 from tests.end_to_end.commands import environment as standin
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -148,10 +149,23 @@ def test_importing_the_plugin_imports_neither_torch_nor_bitsandbytes() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
 
 
-@pytest.mark.share(4)
-def test_a_property_has_the_share_that_its_marker_says(request: pytest.FixtureRequest) -> None:
-    assert plugin._share(request.node) == 4
+@pytest.mark.draws(cases(), share=4)
+def test_a_property_draws_and_has_the_share_that_its_marker_says(request: pytest.FixtureRequest) -> None:
+    stated = plugin.property_of(request.node)
+    assert (stated.name, stated.share) == (request.node.nodeid, 4)
 
 
-def test_a_property_without_a_marker_has_one_share(request: pytest.FixtureRequest) -> None:
-    assert plugin._share(request.node) == 1
+@pytest.mark.draws(cases())
+def test_a_property_has_one_share_where_nothing_else_is_said(request: pytest.FixtureRequest) -> None:
+    assert plugin.property_of(request.node).share == 1
+
+
+@pytest.mark.draws(cases(), share=0)
+def test_a_share_of_nothing_is_a_usage_error(request: pytest.FixtureRequest) -> None:
+    with pytest.raises(pytest.UsageError, match="has a share of 0, not a whole number above 0"):
+        plugin.property_of(request.node)
+
+
+def test_a_property_that_does_not_say_what_it_draws_is_a_usage_error(request: pytest.FixtureRequest) -> None:
+    with pytest.raises(pytest.UsageError, match="uses the fixture campaign without saying what it draws"):
+        plugin.property_of(request.node)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fuzz.campaign import campaign as module
 from fuzz.campaign.budget import Budget
 from fuzz.campaign.campaign import CLOSING, MOST_WAITING, Campaign, Progress
+from fuzz.campaign.mixture import Property
 from fuzz.engine.executor import Executor, HarnessError
 from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Failure
@@ -53,11 +54,15 @@ def executor() -> Iterator[Executor]:
         yield started
 
 
-def drawing(*choices: Do) -> st.SearchStrategy[Case]:
+def drawing(*choices: Do) -> list[Property]:
     # Many different Cases: Hypothesis takes its time over a space that it has nearly exhausted.
     weights = st.builds(Weight, out_features=st.integers(1, 1000), in_features=st.integers(1, 1000))
     blocksizes = st.sampled_from([BLOCKSIZES[choice] for choice in choices])
-    return st.builds(Case, quantization=st.builds(Quantization, blocksize=blocksizes), bias=st.booleans(), weight=weights)
+    return [
+        Property(
+            "a property", st.builds(Case, quantization=st.builds(Quantization, blocksize=blocksizes), bias=st.booleans(), weight=weights)
+        )
+    ]
 
 
 def run(executor: Executor, recorder: Recorder, *choices: Do, seconds: float = 60.0, most: int = 100) -> Campaign:
@@ -131,7 +136,7 @@ def test_a_number_of_cases_ends_a_property(most: int) -> None:
 
 def test_a_mistake_of_the_harness_ends_the_campaign() -> None:
     with Executor("cpu", spares=0, serve=serve) as executor, pytest.raises(HarnessError, match="our own mistake"):
-        Campaign(executor, Budget(60.0), Recorder()).explore(st.just(BREAKING), seed=1, until=60.0)
+        Campaign(executor, Budget(60.0), Recorder()).explore([Property("a property", st.just(BREAKING))], seed=1, until=60.0)
 
 
 def test_paths_that_end_children_rest_when_recovery_takes_too_much_time(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:

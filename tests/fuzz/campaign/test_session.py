@@ -16,6 +16,7 @@ from fuzz.campaign import session as module
 from fuzz.campaign.budget import Budget
 from fuzz.campaign.campaign import Candidate, Progress
 from fuzz.campaign.confirm import Site
+from fuzz.campaign.mixture import Property
 from fuzz.campaign.session import Options, Session
 from fuzz.engine.executor import HarnessError, Ready
 from fuzz.engine.verdict import FailureKey, Symptom
@@ -31,7 +32,8 @@ from tests.reports.stored_runs import observation, record, write_run
 
 ODD = Plant("odd", lambda case: case.weight.in_features % 2 == 1)
 BIAS = Plant("bias", lambda case: case.bias, symptom=Symptom.WRONG_SHAPE)
-CASES = st.builds(Case, weight=st.builds(Weight, out_features=st.integers(1, 1000), in_features=st.integers(1, 1000)), bias=st.booleans())
+DRAWN = st.builds(Case, weight=st.builds(Weight, out_features=st.integers(1, 1000), in_features=st.integers(1, 1000)), bias=st.booleans())
+CASES = [Property("a property", DRAWN)]
 READY = Ready(library={}, system=SYSTEM, note="no GPU", seconds=0.25)
 ODD_SIGNATURE = "functional.matmul_4bit | matmul_4bit | wrong value | triggers: weight.in_features=odd"
 
@@ -293,11 +295,27 @@ def test_a_finding_is_returned_once(world: World) -> None:
     world.executor.plants = [ODD, BIAS]
     session = world.session(most_cases=None)
     for expected, plain in ((["wrong value"], False), (["wrong shape"], True), ([], True)):
-        cases = CASES.map(lambda case, plain=plain: dataclasses.replace(case, bias=plain))  # type: ignore[misc]
+        cases = DRAWN.map(lambda case, plain=plain: dataclasses.replace(case, bias=plain))  # type: ignore[misc]
         session.options = dataclasses.replace(session.options, most_cases=session.record.cases + 30)
-        session.explore(cases, 1.0)
+        session.explore([Property("a property", cases)], 1.0)
         assert [item.symptom for item in session.finish()] == expected
     assert len(session.findings) == len(world.run.findings) == 2
+
+
+def test_a_finding_belongs_to_the_property_that_drew_its_case(world: World) -> None:
+    world.executor.plants = [ODD, BIAS]
+    biased = Property("biased", DRAWN.map(lambda case: dataclasses.replace(case, bias=True)))
+    plain = Property("plain", DRAWN.map(lambda case: dataclasses.replace(case, bias=False)), share=9)
+    session = world.session(most_cases=60)
+    session.explore([plain, biased])
+    assert {item.symptom: session.drawn_for(item) for item in session.finish()} == {"wrong value": "plain", "wrong shape": "biased"}
+
+
+def test_a_finding_of_the_corpus_belongs_to_no_property(world: World) -> None:
+    world.executor.plants = [Plant("rare", lambda case: case.weight.in_features == 4321)]
+    session = world.session(corpus={world.folder / "1.json": Case(weight=Weight(in_features=4321))})
+    session.explore(CASES)
+    assert [session.drawn_for(item) for item in session.finish()] == [""]
 
 
 def test_the_corpus_is_run_first_and_once(world: World) -> None:

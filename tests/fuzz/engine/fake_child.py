@@ -37,7 +37,7 @@ READY = {
 }
 
 
-def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # noqa: ARG001 - the signature of a child
+def serve(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: ARG001, FBT001 - the signature of a child
     """Answer until the pipe closes."""
     with open(log, "a", encoding="utf-8") as file:
         file.write("a line that the library printed\n")
@@ -73,16 +73,23 @@ def answer(pipe: Connection, request: dict[str, Any]) -> None:
         os._exit(0)
 
 
-def serve_nothing(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # noqa: ARG001
+def serve_nothing(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: ARG001, FBT001
     """A child that cannot start, and says why."""
     send(pipe, {"failed": "no usable GPU: there is none"})
 
 
-def serve_dead(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # noqa: ARG001
+def serve_dead(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: ARG001, FBT001
     """A child that dies while it starts."""
     with open(log, "a", encoding="utf-8") as file:
         file.write("undefined symbol: cgemm_4bit_fp16\n")
     os._exit(127)
+
+
+def serve_cold(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: FBT001
+    """A child that does not survive to warm up."""
+    if warm:
+        os._exit(1)
+    serve(pipe, device, log, watchdog, warm)
 
 
 def send(pipe: Connection, message: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from fuzz.engine.executor import PIPELINE, Executor, HarnessError
 from fuzz.engine.provocation import Provocation
 from fuzz.engine.verdict import CaseResult, Symptom
 from strategies.case import Case
-from tests.fuzz.engine.fake_child import Do, serve, serve_dead, serve_nothing
+from tests.fuzz.engine.fake_child import Do, serve, serve_cold, serve_dead, serve_nothing
 
 
 def case(what: Do) -> Case:
@@ -114,6 +114,14 @@ def test_a_child_that_dies_while_it_starts_leaves_its_words() -> None:
     with pytest.raises(HarnessError, match=r"exit status 127.*undefined symbol"):
         executor.start()
     executor.close()
+
+
+def test_where_no_child_survives_to_warm_up_children_start_cold() -> None:
+    with Executor("cpu", serve=serve_cold, spares=2) as executor:
+        assert not executor.run(case(Do.ANSWER)).failures
+        executor.run(case(Do.EXIT))
+        assert not executor.run(case(Do.ANSWER)).failures
+        assert executor.replaced == 1
 
 
 def test_a_child_that_dies_again_and_again_between_cases_ends_the_run(executor: Executor) -> None:

@@ -18,6 +18,7 @@ from hypothesis.strategies import SearchStrategy
 from fuzz.campaign import campaign as campaign_module
 from fuzz.campaign.budget import Budget
 from fuzz.campaign.campaign import Campaign, Candidate, Progress
+from fuzz.campaign.mixture import Drawn, Property
 from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.triage.bug import Failure
 from fuzz.triage.suspects import Suspects
@@ -155,11 +156,11 @@ def search(
 ) -> tuple[Campaign, Recorder, PlantedExecutor]:
     """A campaign that has drawn these Cases."""
 
-    def explore_these(strategy: SearchStrategy[Case], seed: int, visit: Callable[[Case], bool]) -> None:
+    def explore_these(strategy: SearchStrategy[Drawn], seed: int, visit: Callable[[Drawn], bool]) -> None:
         del strategy, seed
-        all(visit(case) for case in searched)
+        all(visit(Drawn("a property", case)) for case in searched)
 
     monkeypatch.setattr(campaign_module, "explore", explore_these)
     ran, recorder, executor = campaign(plants, suspects)
-    ran.explore(cases(), seed=0, until=3600.0)
+    ran.explore([Property("a property", cases())], seed=0, until=3600.0)
     return ran, recorder, executor

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis.strategies import SearchStrategy
 
+from fuzz.campaign.mixture import Property
 from fuzz.engine.verdict import Symptom
 from fuzz.triage.known import KnownIssue, load
 from fuzz.triage.suspects import Suspects
@@ -449,7 +450,7 @@ def test_each_relation_is_a_defect_of_its_own() -> None:
         always({"execution.relation": Relation.RERUN})
     )
     ran, recorder, _ = campaign(plants)
-    ran.explore(relations, seed=0, until=3600.0, most_cases=FEW_CASES)
+    ran.explore([Property("a property", relations)], seed=0, until=3600.0, most_cases=FEW_CASES)
     assert ran.progress.cases < FEW_CASES + 100
     assert found(recorder) == [
         f"{SURFACE} | broken relation (rerun) | triggers: bias=True, execution.relation=rerun",

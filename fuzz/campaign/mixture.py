@@ -1,0 +1,44 @@
+"""Properties, and one search that draws for all of them in turn.
+
+One after the other, the first would have had most of its failures when the last had not begun, and the run would wait
+for confirmations at the end of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from strategies.case import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """What is claimed of some Cases.
+
+    Attributes:
+        name: of its test.
+        strategy: what to draw from.
+        share: how many of a run's Cases are drawn for it, in proportion to the shares of the others.
+    """
+
+    name: str
+    strategy: SearchStrategy[Case]
+    share: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A Case and the name of the property that it was drawn for."""
+
+    property: str
+    case: Case
+
+
+def mixed(properties: Sequence[Property]) -> SearchStrategy[Drawn]:
+    """Cases of all properties, of each as often as its share says."""
+    turns = [one for one in properties for _ in range(one.share)]
+    return st.sampled_from(turns).flatmap(lambda one: one.strategy.map(lambda case: Drawn(one.name, case)))
