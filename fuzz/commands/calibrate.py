@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def calibrate(device: str, stride: int, into: Path) -> int:
     """Measure, print and write the table of this device; returns the exit status."""
-    import fuzz.engine.preload  # noqa: F401, PLC0415 - sets the environment before torch is imported
+    import fuzz.engine.environment  # noqa: F401, PLC0415 - sets the environment before torch is imported
     from fuzz.calibrate.measure import DispatchError, measure  # noqa: PLC0415
     from fuzz.engine import devices, library, runner, switches  # noqa: PLC0415
 

@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def selfcheck(device: str, seeds: int, only: str) -> int:
     """Search for every planted fault, print how it fared, and return the exit status."""
-    import fuzz.engine.preload  # noqa: F401, PLC0415 - sets the environment before torch is imported
+    import fuzz.engine.environment  # noqa: F401, PLC0415 - sets the environment before torch is imported
     from fuzz.engine import devices, library, runner, switches  # noqa: PLC0415
     from fuzz.selfcheck.check import planted  # noqa: PLC0415
 

@@ -50,10 +50,6 @@ class Ready:
     seconds: float
 
 
-class StartError(HarnessError):
-    """A child ended, or was silent, before it said what it runs on."""
-
-
 Callback = Callable[[CaseResult], None]
 
 
@@ -91,7 +87,7 @@ class Executor:
         serve: Serve = worker.serve,
     ) -> None:
         self._device, self.watchdog, self._wanted, self._serve = device, watchdog, spares, serve
-        self._context = fork_context()
+        self._context = fork_context(device)
         self._child: Child | None = None
         self._spares: deque[Child] = deque()
         self._queue: deque[_Request] = deque()
@@ -227,6 +223,7 @@ class Executor:
             head.attempts += 1
             if head.attempts >= MAX_ATTEMPTS:
                 raise HarnessError(f"the child ended {head.attempts} times between two Cases ({how}): {words}")
+            self._start_cold()
             self._take_over()
             return
         seconds = f"no sign of life for {self.watchdog:g} s"
@@ -244,6 +241,16 @@ class Executor:
         self._take_over()
         head.callback(CaseResult((*head.verdicts, verdict)))
 
+    def _start_cold(self) -> None:
+        """From now on no child warms up: with some libraries none survives that."""
+        if self._warm:
+            self._warm = False
+            for spare in self._spares:
+                spare.hang_up()
+            for spare in self._spares:
+                spare.close()
+            self._spares.clear()
+
     def _take_over(self) -> None:
         self.replaced += 1
         began = now()
@@ -256,12 +263,7 @@ class Executor:
     def _take_child(self) -> Child:
         """A child that is ready: the oldest spare if there is one. Then start new spares."""
         child = self._spares.popleft() if self._spares else self._new_child()
-        try:
-            self.ready = _wait_ready(child)
-        except StartError:
-            if not self._warm:
-                raise
-            child = self._new_child_after_a_failed_start()
+        self.ready = _wait_ready(child)
         while len(self._spares) < self._wanted:
             self._spares.append(self._new_child())
         return child
@@ -269,28 +271,16 @@ class Executor:
     def _new_child(self) -> Child:
         return Child(self._context, self._device, self.watchdog, self._serve, warm=self._warm and self._wanted > 0)
 
-    def _new_child_after_a_failed_start(self) -> Child:
-        """A child that is ready and was not asked to warm up: with some libraries no child survives that."""
-        self._warm = False
-        for spare in self._spares:
-            spare.hang_up()
-        for spare in self._spares:
-            spare.close()
-        self._spares.clear()
-        child = self._new_child()
-        self.ready = _wait_ready(child)
-        return child
-
 
 def _wait_ready(child: Child) -> Ready:
     try:
         message = child.receive(START_TIMEOUT)
     except TimeoutError:
         child.end()
-        raise StartError(f"the child did not start within {START_TIMEOUT:g} s: {child.last_words()}") from None
+        raise HarnessError(f"the child did not start within {START_TIMEOUT:g} s: {child.last_words()}") from None
     if message is None:
         how = child.end()
-        raise StartError(f"the child ended while it started ({how}): {child.last_words()}")
+        raise HarnessError(f"the child ended while it started ({how}): {child.last_words()}")
     if "failed" in message:
         child.end()
         child.last_words()

@@ -38,16 +38,18 @@ def _serve(pipe: Connection, device: str, log: str, watchdog: float, *, warm: bo
         device: "auto", "cpu" or "cuda".
         log: file that takes what this process and its C code print.
         watchdog: seconds that the parent waits for a sign of life.
-        warm: run a dull Case before the first sign of life, so that the first Case that counts costs no start.
+        warm: run dull Cases while there is nothing to do yet, so that the first one that counts costs less.
     """
     _redirect_output(log)
     try:
-        library = _start(pipe, device, warm=warm)
+        library = _start(pipe, device)
     except Exception as error:  # noqa: BLE001 - whatever keeps the child from starting is the parent's to report
         traceback.print_exc()
         ours = type(error).__module__.startswith("fuzz.")
         _send(pipe, {"failed": str(error) if ours else f"{type(error).__name__}: {error}"})
         return
+    if warm and library.device == "cuda":
+        _warm_up(pipe, library)
     while (request := _receive(pipe)) is not None:
         if not _answer(pipe, request, library, watchdog + ORPHAN_GRACE):
             os._exit(0)  # the CUDA context is lost; tidying up would only fail
@@ -63,9 +65,9 @@ def _redirect_output(log: str) -> None:
     faulthandler.enable(file=sys.stderr)
 
 
-def _start(pipe: Connection, device: str, *, warm: bool) -> Any:
+def _start(pipe: Connection, device: str) -> Any:
     began = time.monotonic()
-    import fuzz.engine.preload  # noqa: F401, PLC0415 - sets the environment where no fork server has done so
+    import fuzz.engine.environment  # noqa: F401, PLC0415 - sets the environment where no fork server has done so
 
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # bitsandbytes then loads its CPU library and leaves the GPU alone
@@ -75,30 +77,31 @@ def _start(pipe: Connection, device: str, *, warm: bool) -> Any:
     found = library.inspect_library(chosen.name)
     switches.set_and_check()
     runner.quiet()
-    if warm and found.device == "cuda":
-        _warm_up(found)
     note = "; ".join(part for part in (chosen.note, _calibration_note(found)) if part)
     _send(pipe, {"ready": found.to_json(), "system": library.system_info(found), "note": note, "seconds": time.monotonic() - began})
     return found
 
 
-def _warm_up(library: Any) -> None:
-    """Load the kernels of all dtypes, of bitsandbytes, cuBLAS and the oracle: on one H200 that is half of a start.
+def _warm_up(pipe: Connection, library: Any) -> None:
+    """Load the kernels of all dtypes, of bitsandbytes, cuBLAS and the oracle, until there is something to do.
 
-    A library that fails here says so again when it is asked; one that ends the process or the context is asked cold.
+    On one H200 that is most of what a child's first Case costs. A library that fails here says so again when it is
+    asked; one that ends the process or the context is asked by children that do not warm up.
     """
     from fuzz.engine import runner  # noqa: PLC0415
 
     for dtype, leading in itertools.product(FloatDType, ((), (33,))):
         case = Case(weight=Weight(in_features=64, out_features=64, dtype=dtype), activation=Activation(leading=leading))
         try:
-            verdicts = list(runner.run_case(case, library, lambda pending: None))  # noqa: ARG005
+            for verdict in runner.run_case(case, library, lambda pending: None):  # noqa: ARG005
+                if verdict.symptom is Symptom.CONTEXT_LOST:
+                    os._exit(1)
+                if pipe.poll():
+                    return
         except Exception as error:  # noqa: BLE001 - it comes again when the Case is asked for, and is reported then
-            verdicts, lost = [], runner.is_device_error(error)
-        else:
-            lost = any(verdict.symptom is Symptom.CONTEXT_LOST for verdict in verdicts)
-        if lost:
-            os._exit(1)
+            if runner.is_device_error(error):
+                os._exit(1)
+            return
 
 
 def _calibration_note(library: Any) -> str:

@@ -88,6 +88,7 @@ def serve_dead(pipe: Connection, device: str, log: str, watchdog: float, warm: b
 def serve_cold(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: FBT001
     """A child that does not survive to warm up."""
     if warm:
+        send(pipe, READY)
         os._exit(1)
     serve(pipe, device, log, watchdog, warm)
 

@@ -16,7 +16,7 @@ def test_describe_exit(code: int | None, words: str) -> None:
 
 def test_starting_the_fork_server_leaves_the_environment_alone() -> None:
     before = dict(os.environ)
-    fork_context()
+    fork_context("cpu")
     assert dict(os.environ) == before
 
 

@@ -121,7 +121,7 @@ def test_where_no_child_survives_to_warm_up_children_start_cold() -> None:
         assert not executor.run(case(Do.ANSWER)).failures
         executor.run(case(Do.EXIT))
         assert not executor.run(case(Do.ANSWER)).failures
-        assert executor.replaced == 1
+        assert executor.replaced == 2, "one that warmed up, and the one that the Case ended"
 
 
 def test_a_child_that_dies_again_and_again_between_cases_ends_the_run(executor: Executor) -> None:

@@ -1,0 +1,43 @@
+"""What the NVIDIA driver says without CUDA being initialised."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+NOT_INITIALIZED: Final = 3
+"""CUDA_ERROR_NOT_INITIALIZED, https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__TYPES.html"""
+
+
+def has_driver() -> bool:
+    """Whether an NVIDIA driver is installed. Loading its library initialises nothing."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def capabilities() -> set[tuple[int, int]]:
+    """The compute capabilities of all GPUs, from NVML; empty where it cannot be asked.
+
+    https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
+    """
+    try:
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return set()
+    count, device, major, minor = ctypes.c_uint(), ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int()
+    if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetCount_v2(ctypes.byref(count)):
+        return set()
+    found = set()
+    for index in range(count.value):
+        nvml.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(device))
+        nvml.nvmlDeviceGetCudaComputeCapability(device, ctypes.byref(major), ctypes.byref(minor))
+        found.add((major.value, minor.value))
+    return found
+
+
+def uses_cuda() -> bool:
+    """Whether this process has initialised CUDA, so that its forks cannot."""
+    return bool(ctypes.CDLL("libcuda.so.1").cuCtxGetCurrent(ctypes.byref(ctypes.c_void_p())) != NOT_INITIALIZED)
