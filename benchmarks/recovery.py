@@ -9,6 +9,7 @@ Needs a GPU and a bitsandbytes that loses the context for an activation that beg
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -45,20 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, nargs="+", default=[2, 10], help="every how many Cases one is lost (default: 2 10)")
     parser.add_argument("--spares", type=int, nargs="+", default=[2, 4, 8], help="children that wait (default: 2 4 8)")
     chosen = parser.parse_args(arguments)
-    print("| spares | lost every | start of a child (s) | median (s) | 95th percentile (s) | Cases/s |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for spares in chosen.spares:
-        for every in chosen.every:
-            with Executor("cuda", spares=spares) as executor:
-                ready = executor.start()
-                began = time.monotonic()
-                seconds = measure(executor, chosen.count, every)
-                rate = chosen.count * every / (time.monotonic() - began)
-                p95 = statistics.quantiles(seconds, n=20)[-1]
-                print(
-                    f"| {spares} | {every} | {ready.seconds:.2f} | {statistics.median(seconds):.2f} | {p95:.2f} | {rate:.0f} |", flush=True
-                )
+    _write("| spares | lost every | start of a child (s) | median (s) | 95th percentile (s) | Cases/s |")
+    _write("| --- | --- | --- | --- | --- | --- |")
+    for spares, every in itertools.product(chosen.spares, chosen.every):
+        with Executor("cuda", spares=spares) as executor:
+            start = executor.start().seconds
+            began = time.monotonic()
+            seconds = measure(executor, chosen.count, every)
+            rate = chosen.count * every / (time.monotonic() - began)
+        median, p95 = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
+        _write(f"| {spares} | {every} | {start:.2f} | {median:.2f} | {p95:.2f} | {rate:.0f} |")
     return 0
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

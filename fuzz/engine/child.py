@@ -72,12 +72,12 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-Serve = Callable[[Connection, str, str, float, bool], None]
-"""What a child runs: pipe, device, log file, watchdog, whether to warm up; see `fuzz.engine.worker.serve`."""
+Serve = Callable[[Connection, str, str, float], None]
+"""What a child runs: pipe, device, log file, watchdog; see `fuzz.engine.worker.serve`."""
 
 
 class Child:
-    """A running child. Starts at once, and says so in its first message. With `warm` it runs dull Cases until the first request."""
+    """A running child. Starts at once, and says so in its first message."""
 
     def __init__(
         self,
@@ -85,14 +85,12 @@ class Child:
         device: str,
         watchdog: float,
         serve: Serve = worker.serve,
-        *,
-        warm: bool = False,
     ) -> None:
         handle, log = tempfile.mkstemp(prefix="fuzz-child-", suffix=".log")
         os.close(handle)
         self._log = Path(log)
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, device, log, watchdog, warm), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, device, log, watchdog), daemon=True)
         self._process.start()
         theirs.close()
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from fuzz.engine import worker
 from fuzz.engine.child import Child, Serve, fork_context, now
 from fuzz.engine.provocation import Provocation
+from fuzz.engine.turn import GPU
 from fuzz.engine.verdict import CaseResult, PathVerdict, Symptom
 from strategies.case import Case
 
@@ -29,7 +30,7 @@ START_TIMEOUT: Final = 180.0
 MAX_ATTEMPTS: Final = 3
 """Children that may end before they begin with a Case, until it counts as a failure of the harness."""
 
-SPARES: Final = max(1, min(8, (os.cpu_count() or 1) // 2 - 1))
+SPARES: Final = max(1, min(4, (os.cpu_count() or 1) // 4))
 """Children that wait, started: reducing a failure that ends the child uses them up one after the other."""
 
 DEFAULT_WATCHDOG: Final = 20.0
@@ -92,7 +93,7 @@ class Executor:
         self._spares: deque[Child] = deque()
         self._queue: deque[_Request] = deque()
         self._numbers = 0
-        self._warm = True
+        self._ticket: object | None = None
         self.replaced = 0
         self.recovery_seconds = 0.0
         self.ready: Ready | None = None
@@ -126,6 +127,7 @@ class Executor:
             child.close()
         self._child = None
         self._spares.clear()
+        self._give_back()
 
     def submit(self, case: Case, callback: Callback, only: Sequence[str] | None = None, skip: Sequence[str] = ()) -> None:
         """Queue `case` and return as soon as there is room; `callback` gets the result, here or in a later call.
@@ -133,6 +135,8 @@ class Executor:
         Raises:
             HarnessError: the child reported a mistake of ours, or cannot be started.
         """
+        if GPU.wanted:
+            self.drain()
         self._enqueue(_Request(case, only, skip, callback))
         while len(self._queue) >= PIPELINE or (self._child is not None and self._queue and self._child.has_message):
             self._step()
@@ -160,13 +164,20 @@ class Executor:
         """Wait for everything that is queued."""
         while self._queue:
             self._step()
+        self._give_back()
 
     def _enqueue(self, request: _Request) -> None:
-        self.start()
+        if self.start().system["device"] == "cuda" and self._ticket is None:
+            self._ticket = GPU.take()
         self._numbers += 1
         request.number, request.since = self._numbers, now()
         self._queue.append(request)
         self._send(request)
+
+    def _give_back(self) -> None:
+        if self._ticket is not None:
+            GPU.give_back(self._ticket)
+            self._ticket = None
 
     def _send(self, request: _Request) -> None:
         only = None if request.only is None else list(request.only)
@@ -223,7 +234,6 @@ class Executor:
             head.attempts += 1
             if head.attempts >= MAX_ATTEMPTS:
                 raise HarnessError(f"the child ended {head.attempts} times between two Cases ({how}): {words}")
-            self._start_cold()
             self._take_over()
             return
         seconds = f"no sign of life for {self.watchdog:g} s"
@@ -240,16 +250,6 @@ class Executor:
                 request.skip = [*request.skip, verdict.path]
         self._take_over()
         head.callback(CaseResult((*head.verdicts, verdict)))
-
-    def _start_cold(self) -> None:
-        """From now on no child warms up: with some libraries none survives that."""
-        if self._warm:
-            self._warm = False
-            for spare in self._spares:
-                spare.hang_up()
-            for spare in self._spares:
-                spare.close()
-            self._spares.clear()
 
     def _take_over(self) -> None:
         self.replaced += 1
@@ -269,7 +269,7 @@ class Executor:
         return child
 
     def _new_child(self) -> Child:
-        return Child(self._context, self._device, self.watchdog, self._serve, warm=self._warm and self._wanted > 0)
+        return Child(self._context, self._device, self.watchdog, self._serve)
 
 
 def _wait_ready(child: Child) -> Ready:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import itertools
 import json
 import os
 import sys
@@ -18,19 +17,19 @@ from typing import Any, Final
 
 from fuzz.engine.provocation import Provocation
 from fuzz.engine.verdict import PathVerdict, Symptom
-from strategies.case import Activation, Case, FloatDType, Weight
+from strategies.case import Case
 
 ORPHAN_GRACE: Final = 30.0
 """Seconds after its watchdog at which a silent child ends itself, in case its parent was killed."""
 
 
-def serve(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: FBT001 - the arguments of a process
+def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
     """Answer requests until the parent hangs up; see `_serve`."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        _serve(pipe, device, log, watchdog, warm=warm)
+        _serve(pipe, device, log, watchdog)
 
 
-def _serve(pipe: Connection, device: str, log: str, watchdog: float, *, warm: bool) -> None:
+def _serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
     """Answer requests until the pipe closes. Runs in the child, never returns to its caller's stack.
 
     Args:
@@ -38,7 +37,6 @@ def _serve(pipe: Connection, device: str, log: str, watchdog: float, *, warm: bo
         device: "auto", "cpu" or "cuda".
         log: file that takes what this process and its C code print.
         watchdog: seconds that the parent waits for a sign of life.
-        warm: run dull Cases while there is nothing to do yet, so that the first one that counts costs less.
     """
     _redirect_output(log)
     try:
@@ -48,8 +46,6 @@ def _serve(pipe: Connection, device: str, log: str, watchdog: float, *, warm: bo
         ours = type(error).__module__.startswith("fuzz.")
         _send(pipe, {"failed": str(error) if ours else f"{type(error).__name__}: {error}"})
         return
-    if warm and library.device == "cuda":
-        _warm_up(pipe, library)
     while (request := _receive(pipe)) is not None:
         if not _answer(pipe, request, library, watchdog + ORPHAN_GRACE):
             os._exit(0)  # the CUDA context is lost; tidying up would only fail
@@ -80,28 +76,6 @@ def _start(pipe: Connection, device: str) -> Any:
     note = "; ".join(part for part in (chosen.note, _calibration_note(found)) if part)
     _send(pipe, {"ready": found.to_json(), "system": library.system_info(found), "note": note, "seconds": time.monotonic() - began})
     return found
-
-
-def _warm_up(pipe: Connection, library: Any) -> None:
-    """Load the kernels of all dtypes, of bitsandbytes, cuBLAS and the oracle, until there is something to do.
-
-    On one H200 that is most of what a child's first Case costs. A library that fails here says so again when it is
-    asked; one that ends the process or the context is asked by children that do not warm up.
-    """
-    from fuzz.engine import runner  # noqa: PLC0415
-
-    for dtype, leading in itertools.product(FloatDType, ((), (33,))):
-        case = Case(weight=Weight(in_features=64, out_features=64, dtype=dtype), activation=Activation(leading=leading))
-        try:
-            for verdict in runner.run_case(case, library, lambda pending: None):  # noqa: ARG005
-                if verdict.symptom is Symptom.CONTEXT_LOST:
-                    os._exit(1)
-                if pipe.poll():
-                    return
-        except Exception as error:  # noqa: BLE001 - it comes again when the Case is asked for, and is reported then
-            if runner.is_device_error(error):
-                os._exit(1)
-            return
 
 
 def _calibration_note(library: Any) -> str:

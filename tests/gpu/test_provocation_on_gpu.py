@@ -86,14 +86,14 @@ class Hasty:
         return result
 
 
-def serve_hasty(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: FBT001
+def serve_hasty(pipe: Connection, device: str, log: str, watchdog: float) -> None:
     """A child in which `dequantize_linear` is hasty."""
     from fuzz.engine import paths  # noqa: PLC0415 - imports torch
 
     hasty = Hasty()
     changed = tuple(dataclasses.replace(path, run=hasty) if path.name == "dequantize_linear" else path for path in paths.PATHS)
     paths.PATHS = changed  # type: ignore[misc] # in this child only
-    worker.serve(pipe, device, log, watchdog, warm)
+    worker.serve(pipe, device, log, watchdog)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def case(what: Do) -> Case:
     return Case(quantization=Quantization(blocksize=BLOCKSIZES[what]))
 
 
-def serve(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: ARG001, FBT001 - the signature of a child
+def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # noqa: ARG001 - the signature of a child
     """Answer until the pipe closes. Other paths than `matmul_4bit` do not take the Case."""
     with contextlib.suppress(EOFError, OSError):  # the parent has hung up
         send(pipe, READY)

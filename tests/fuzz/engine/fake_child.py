@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 
@@ -29,7 +29,7 @@ class Do(enum.IntEnum):
     FAIL_REPEATED = 8
 
 
-READY = {
+READY: Final[dict[str, Any]] = {
     "ready": {"version": "0", "fused": True},
     "system": {"bitsandbytes": "0.50.2", "torch": "2", "device": "cpu", "cpu": "none"},
     "note": "",
@@ -37,12 +37,12 @@ READY = {
 }
 
 
-def serve(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: ARG001, FBT001 - the signature of a child
+def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # noqa: ARG001 - the signature of a child
     """Answer until the pipe closes."""
     with open(log, "a", encoding="utf-8") as file:
         file.write("a line that the library printed\n")
     with contextlib.suppress(EOFError, OSError):  # the parent has hung up
-        send(pipe, READY)
+        send(pipe, READY | {"system": READY["system"] | {"device": device}})
         while True:
             answer(pipe, json.loads(pipe.recv_bytes()))
 
@@ -73,24 +73,16 @@ def answer(pipe: Connection, request: dict[str, Any]) -> None:
         os._exit(0)
 
 
-def serve_nothing(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: ARG001, FBT001
+def serve_nothing(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # noqa: ARG001
     """A child that cannot start, and says why."""
     send(pipe, {"failed": "no usable GPU: there is none"})
 
 
-def serve_dead(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: ARG001, FBT001
+def serve_dead(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # noqa: ARG001
     """A child that dies while it starts."""
     with open(log, "a", encoding="utf-8") as file:
         file.write("undefined symbol: cgemm_4bit_fp16\n")
     os._exit(127)
-
-
-def serve_cold(pipe: Connection, device: str, log: str, watchdog: float, warm: bool) -> None:  # noqa: FBT001
-    """A child that does not survive to warm up."""
-    if warm:
-        send(pipe, READY)
-        os._exit(1)
-    serve(pipe, device, log, watchdog, warm)
 
 
 def send(pipe: Connection, message: dict[str, Any]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fuzz.engine.executor import PIPELINE, Executor, HarnessError
 from fuzz.engine.provocation import Provocation
+from fuzz.engine.turn import GPU
 from fuzz.engine.verdict import CaseResult, Symptom
 from strategies.case import Case
-from tests.fuzz.engine.fake_child import Do, serve, serve_cold, serve_dead, serve_nothing
+from tests.fuzz.engine.fake_child import Do, serve, serve_dead, serve_nothing
 
 
 def case(what: Do) -> Case:
@@ -116,12 +118,48 @@ def test_a_child_that_dies_while_it_starts_leaves_its_words() -> None:
     executor.close()
 
 
-def test_where_no_child_survives_to_warm_up_children_start_cold() -> None:
-    with Executor("cpu", serve=serve_cold, spares=2) as executor:
-        assert not executor.run(case(Do.ANSWER)).failures
-        executor.run(case(Do.EXIT))
-        assert not executor.run(case(Do.ANSWER)).failures
-        assert executor.replaced == 2, "one that warmed up, and the one that the Case ended"
+def test_children_on_the_gpu_wait_for_their_turn_and_give_it_back() -> None:
+    with Executor("cuda", serve=serve, spares=0) as executor, ThreadPoolExecutor() as pool:
+        executor.start()
+        ticket = GPU.take()
+        answer = pool.submit(executor.run, case(Do.ANSWER))
+        time.sleep(0.3)
+        assert not answer.done()
+        GPU.give_back(ticket)
+        assert not answer.result(timeout=5).failures
+        GPU.give_back(GPU.take())
+
+
+def test_a_search_on_the_gpu_lets_others_have_their_turn() -> None:
+    seen: list[str] = []
+
+    def other() -> None:
+        ticket = GPU.take()
+        seen.append("other")
+        GPU.give_back(ticket)
+
+    with Executor("cuda", serve=serve, spares=0) as executor, ThreadPoolExecutor() as pool:
+        executor.submit(case(Do.ANSWER), lambda result: seen.append("first"))  # noqa: ARG005
+        waiting = pool.submit(other)
+        while not GPU.wanted:
+            time.sleep(0.01)
+        executor.submit(case(Do.ANSWER), lambda result: seen.append("second"))  # noqa: ARG005
+        executor.drain()
+        waiting.result(timeout=5)
+    assert seen == ["first", "other", "second"], "what was queued is finished first"
+
+
+def test_children_on_the_cpu_take_no_turns(executor: Executor) -> None:
+    ticket = GPU.take()
+    assert not executor.run(case(Do.ANSWER)).failures
+    GPU.give_back(ticket)
+
+
+def test_an_executor_that_is_closed_in_the_middle_gives_its_turn_back() -> None:
+    executor = Executor("cuda", serve=serve, spares=0)
+    executor.submit(case(Do.HANG), lambda result: None)  # noqa: ARG005
+    executor.close()
+    GPU.give_back(GPU.take())
 
 
 def test_a_child_that_dies_again_and_again_between_cases_ends_the_run(executor: Executor) -> None:
