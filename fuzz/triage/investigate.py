@@ -7,6 +7,7 @@ them in a fixed order, and nothing is reduced into the region of a defect that i
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -14,10 +15,11 @@ from typing import Final
 from fuzz.engine.verdict import CaseResult, FailureKey, Outcome, PathVerdict, Symptom
 from fuzz.triage.bug import Failure, Suspect
 from fuzz.triage.condition import all_taken_back
-from fuzz.triage.examine import Ask, Effort, Examined, examine, refilled
+from fuzz.triage.examine import Ask, Effort, Examined, examine
+from fuzz.triage.kin import kin_of, unexplained
 from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
 from fuzz.triage.suspects import Suspects, acts
-from fuzz.triage.verify import OTHER_PATHS, QUANTIZE, paths_in
+from fuzz.triage.verify import OTHER_PATHS
 from strategies.case import Case
 
 EFFORTS: Final = {
@@ -26,9 +28,6 @@ EFFORTS: Final = {
     Symptom.CONTEXT_LOST: Effort.LITTLE,
 }
 """Failures that cost a child each, or the watchdog's time, are looked at with fewer Cases."""
-
-NUMBERS: Final = 24
-"""Other numbers that are tried on each path where a failure depends on them."""
 
 Trial = Callable[[Case, FailureKey], CaseResult]
 """Runs a Case on the key's path. May raise `OutOfTime`."""
@@ -76,17 +75,21 @@ class Investigator:
         try:
             if not reduction.finished:
                 raise OutOfTime  # noqa: TRY301 - one way out for both
-            kin = self._kin(reduction.case, key)
-            first = next(path for path in OTHER_PATHS if path in kin) if key.path in OTHER_PATHS else key.path
+            kin = kin_of(reduction.case, key, self._run)
+            before = list(itertools.takewhile(lambda path: path != key.path, OTHER_PATHS)) if key.path in OTHER_PATHS else []
+            for path in (path for path in before if path in kin):
+                if (same := self._same(kin[path][1], key, kin[path][0])) is not None:
+                    return same
+            kin = unexplained(kin, key, self._suspects, self._run)
+            first = next((path for path in before if path in kin), key.path)
             if first != key.path:
                 first_key, first_case = kin[first]
-                if (same := self._same(first_case, key, first_key)) is not None:
-                    return same
                 again = self._reduce(first_case, first_key)
                 if not again.finished:
                     raise OutOfTime  # noqa: TRY301
                 key, reduction = first_key, Reduction(again.case, reduction.trials + again.trials, again.finished)
-                kin = self._kin(reduction.case, key) | {failure.key.path: (failure.key, reduction.case)}
+                kin = unexplained(kin_of(reduction.case, key, self._run), key, self._suspects, self._run)
+                kin[failure.key.path] = (failure.key, reduction.case)
             verdict = self._run(reduction.case, key).failure(key) or failure.verdict
             effort, numbers = EFFORTS.get(key.symptom, Effort.FULL), key.symptom is Symptom.RANGE_DIVERGENCE
             examined = examine(reduction.case, self._asker(reduction.case, key, avoid=False), effort, numbers=numbers)
@@ -145,17 +148,3 @@ class Investigator:
         if (case, key.path) not in self._seen:
             self._seen[case, key.path] = self._trial(case, key)
         return self._seen[case, key.path]
-
-    def _kin(self, case: Case, key: FailureKey) -> dict[str, tuple[FailureKey, Case]]:
-        """The paths that fail alike, by name, each with its own key and a Case."""
-        kin = {key.path: (key, case)}
-        if key.path == QUANTIZE or key.symptom is Symptom.HANG:
-            return kin
-        # Which numbers leave the range depends on a kernel's order of sums.
-        others = tuple(refilled(case, NUMBERS)) if key.symptom is Symptom.RANGE_DIVERGENCE else ()
-        for path, surface in paths_in(case.execution.mode).items():
-            other = dataclasses.replace(key, path=path, surface=surface)
-            failing = (filled for filled in (case, *others) if path != key.path and self._run(filled, other).failure(other))
-            if (found := next(failing, None)) is not None:
-                kin[path] = (other, found)
-        return kin

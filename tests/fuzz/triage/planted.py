@@ -38,6 +38,7 @@ class Plant:
     paths: tuple[str, ...] = ("matmul_4bit",)
     symptom: Symptom = Symptom.WRONG_VALUE
     how: str = ""
+    arms: tuple[str, ...] = ()
 
 
 @dataclass
@@ -87,7 +88,7 @@ class PlantedExecutor:
     def _verdict(self, case: Case, path: str, surface: str) -> PathVerdict:
         right = PathVerdict(path=path, surface=surface, ruling=Ruling.VALID, source="a test")
         acting = [plant for plant in self.plants if path in plant.paths and plant.condition(case)]
-        return dataclasses.replace(right, symptom=acting[0].symptom, how=acting[0].how) if acting else right
+        return dataclasses.replace(right, symptom=acting[0].symptom, how=acting[0].how, arms=acting[0].arms) if acting else right
 
 
 @dataclass

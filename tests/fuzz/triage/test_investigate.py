@@ -164,6 +164,25 @@ def test_what_is_known_of_another_path_is_returned() -> None:
     assert known.paths == {MATMUL}, "linking is the campaign's"
 
 
+def test_a_path_that_fails_there_for_a_reason_that_is_known_gives_no_name() -> None:
+    """The minimal Case of the second path lies where the first one fails too, for less."""
+    odd = Plant("odd", lambda case: case.weight.in_features % 2 == 1)
+    bytes_of_three = Plant("cast", lambda case: case.bias and case.weight.in_features >= 3, paths=(LINEAR,))
+    known = known_as(found([odd]))
+    result = investigator([odd, bytes_of_three], known)[0].investigate(failure(key(LINEAR), BUSY))
+    assert isinstance(result, Investigation)
+    assert result.reduction.case == Case(weight=Weight(in_features=3), bias=True)
+    assert result.key == key(LINEAR)
+    assert result.paths == {LINEAR}
+
+
+@pytest.mark.parametrize(("arms", "name"), [((), MATMUL), (("gemv",), LINEAR), (("gemv", "simt"), MATMUL)])
+def test_another_kernel_that_fails_alike_is_another_defect(arms: tuple[str, ...], name: str) -> None:
+    first = dataclasses.replace(WIDE, arms=arms)
+    second = dataclasses.replace(WIDE, paths=(LINEAR,), arms=("simt",))
+    assert found([first, second], key(LINEAR)).key == key(name)
+
+
 def test_what_fails_there_too_without_being_explained_is_another_defect() -> None:
     """On the second path it fails for less than what is known of the first."""
     known = known_as(found([WIDE]))
