@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from reports import schema
 from reports.extent import Extent, Sighting, Worst
 from reports.schema import RecordError
-from strategies.case import Case
+from strategies.case import NON_FINITE, Case
 from strategies.fields import FILLS
 
 __all__ = ["FORMAT_VERSION", "Finding", "RecordError", "ScriptRun", "read_json", "signature"]
@@ -23,6 +23,7 @@ RULINGS: Final = ("valid", "invalid", "unspecified")
 _SLUG_LENGTH: Final = 70
 _VARIABLE: Final = frozenset({"arithmetic drift", "other bits"})
 """How far off numbers are depends on the numbers, so these do not tell defects apart."""
+_NON_FINITE: Final = frozenset(fill.value for fill in NON_FINITE)
 _VARIABLE_ENDINGS: Final = frozenset({"process died"})
 """Symptoms whose `how` depends on what lies in memory: the same stray access may be one signal or another."""
 
@@ -188,7 +189,9 @@ def signature(surface: str, path: str, symptom: str, how: str, triggers: dict[st
 
 
 def _trigger(name: str, value: Any) -> str:
-    return "fill!=ones" if name in (*FILLS, "fill") else f"{name}={value}"
+    if name in (*FILLS, "fill"):
+        return f"{name}={value}" if value in _NON_FINITE else "fill!=ones"
+    return f"{name}={value}"
 
 
 def read_json(path: Path) -> Any:

@@ -6,7 +6,7 @@ from typing import Final
 
 from reports.finding import Finding
 from reports.script_calls import BIAS_GRADIENTS, GRADIENTS, INPUT_GRADIENTS, WEIGHT_ONLY
-from strategies.case import Case, Fill, Layout, PackedView, QuantType
+from strategies.case import NON_FINITE, Case, Fill, Layout, PackedView, QuantType
 
 _CODES: Final = {
     QuantType.NF4: (
@@ -20,7 +20,7 @@ _CODES: Final = {
     ),
 }
 _ROUNDOFF: Final = {"float32": "2**-24", "float16": "2**-11", "bfloat16": "2**-8"}
-_NEVER_SUBNORMAL: Final = frozenset({Fill.ONES, Fill.ONE_HOT, Fill.INTEGERS})
+_NEVER_SUBNORMAL: Final = frozenset({Fill.ONES, Fill.ONE_HOT, Fill.INTEGERS, Fill.ZEROS, Fill.ZERO_BLOCKS})
 """Fills whose numbers, and codes times scales, are normal in float16 or zero."""
 
 _UNDERFLOW: Final = {"float32": "2**-126", "float16": "2**-25", "bfloat16": "2**-126"}
@@ -110,6 +110,11 @@ def expected_product(finding: Finding) -> list[str]:
     return [*lines, "expected = product + bias.cpu().double()" if _adds_bias(finding) else "expected = product"]
 
 
+def not_finite(case: Case) -> bool:
+    """Whether infinity or NaN is among the inputs."""
+    return not NON_FINITE.isdisjoint({case.weight.fill, case.activation.fill})
+
+
 def _adds_bias(finding: Finding) -> bool:
     adds_none = finding.path in WEIGHT_ONLY | GRADIENTS or finding.path.startswith("gemv_4bit")
     return finding.case.bias and not adds_none
@@ -140,6 +145,11 @@ def _compare(finding: Finding) -> list[str]:
         f"bound = bound + {_ROUNDOFF[dtype]} * (size + bound) + {_UNDERFLOW[dtype]}  # the output's own rounding",
         "got = result.detach().cpu().double()",
         "wrong = ~((got - expected).abs() <= bound)",
+        *(
+            ["wrong = torch.where(expected.isfinite(), wrong, got.isfinite())  # of what is no number, any is right"]
+            if not_finite(case)
+            else []
+        ),
         "ratio = torch.nan_to_num((got - expected).abs() / bound, nan=float('inf'))",
         "worst = int(ratio.argmax())",
         'print(f"expected: {expected.flatten()[worst]:.9g} within {bound.flatten()[worst]:.3g}")',

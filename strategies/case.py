@@ -100,6 +100,15 @@ class Fill(enum.Enum):
     CANCELLING = "cancelling"
     HUGE = "huge"
     TINY = "tiny"
+    STEPPED = "stepped"
+    ZEROS = "zeros"
+    ZERO_BLOCKS = "zero_blocks"
+    INFINITE = "infinite"
+    NAN = "nan"
+
+
+NON_FINITE: Final = frozenset({Fill.INFINITE, Fill.NAN})
+"""Fills that hold what is no number. What multiplies it is no number either, and everything else is not touched by it."""
 
 
 class Relation(enum.Enum):

@@ -76,6 +76,40 @@ def cancelling(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     return torch.stack((values, -values), dim=-1).flatten(-2)[..., : shape[-1]]
 
 
+def stepped(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Odd integers from -15 to 15, every 32 elements times another power of two from 2**-8 to 2**7."""
+    generator = torch.Generator().manual_seed(seed)
+    mantissa = 2 * torch.randint(-8, 8, shape, generator=generator) + 1
+    step = torch.arange(mantissa.numel()).reshape(shape) // 32
+    return torch.ldexp(mantissa.double(), (5 * step + seed) % 16 - 8)
+
+
+def zeros(shape: tuple[int, ...], seed: int) -> torch.Tensor:  # noqa: ARG001
+    """All zeros."""
+    return torch.zeros(shape, dtype=torch.float64)
+
+
+def zero_blocks(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Integers from -4 to 4, with zeros in the first half of the elements."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randint(-4, 5, shape, generator=generator).double()
+    return torch.where(torch.arange(values.numel()).reshape(shape) < values.numel() // 2, 0.0, values)
+
+
+def infinite(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Ones, and infinity in one place."""
+    result = torch.ones(shape, dtype=torch.float64).flatten()
+    result[seed % len(result)] = torch.inf
+    return result.reshape(shape)
+
+
+def nan(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Ones, and NaN in one place."""
+    result = torch.ones(shape, dtype=torch.float64).flatten()
+    result[seed % len(result)] = torch.nan
+    return result.reshape(shape)
+
+
 FILLS: Final[dict[Fill, Callable[[tuple[int, ...], int], torch.Tensor]]] = {
     Fill.ONES: ones,
     Fill.ONE_HOT: one_hot,
@@ -85,4 +119,9 @@ FILLS: Final[dict[Fill, Callable[[tuple[int, ...], int], torch.Tensor]]] = {
     Fill.CANCELLING: cancelling,
     Fill.HUGE: huge,
     Fill.TINY: tiny,
+    Fill.STEPPED: stepped,
+    Fill.ZEROS: zeros,
+    Fill.ZERO_BLOCKS: zero_blocks,
+    Fill.INFINITE: infinite,
+    Fill.NAN: nan,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fuzz.engine.verdict import Ruling
-from strategies.case import Case, Layout, Memory, PackedView
+from strategies.case import NON_FINITE, Case, Layout, Memory, PackedView
 
 if TYPE_CHECKING:
     from fuzz.engine.library import Library
@@ -51,6 +51,10 @@ def _moved(case: Case, library: Library) -> bool:  # noqa: ARG001
     return {case.memory.packed, case.memory.absmax} != {Memory.CONTIGUOUS}
 
 
+def _weight_is_no_number(case: Case, library: Library) -> bool:  # noqa: ARG001
+    return case.weight.fill in NON_FINITE
+
+
 def _in_out(case: Case, library: Library) -> bool:  # noqa: ARG001
     return case.weight.layout is Layout.IN_OUT
 
@@ -84,6 +88,11 @@ ROWS: Final = (
         ),
         when=_in_out,
         surfaces=OP_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
+        source="no document says what becomes of infinities and NaN in a weight",
+        when=_weight_is_no_number,
     ),
     Row(
         ruling=Ruling.UNSPECIFIED,

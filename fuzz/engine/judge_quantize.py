@@ -86,6 +86,8 @@ def _nested_checks(state: Any, scales: torch.Tensor, step: float) -> Iterator[tu
     ours[0] = -1.0 if float(code8[0]) == -1.0 else ours[0]
     shifted = quantizing.shifted_scales(scales, offset)
     yield "8-bit map", lambda: _differs(ours, code8, MAP_TOLERANCE * ours.abs())
+    if not bool((scales > 0).any()):
+        return  # all zeros: the CPU quantizer keeps their scales a little above zero, and nothing says how far
     yield "offset", lambda: quantizing.wrong_offset(scales, float(offset))
     yield (
         "outer scales",

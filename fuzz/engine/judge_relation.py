@@ -10,6 +10,7 @@ from fuzz.engine.calls import Prepared
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, is_out_of_memory, place_of
 from fuzz.engine.relations import Rule, second_call
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+from strategies.case import NON_FINITE
 
 
 def judge_relation(question: Question, result: torch.Tensor, prepared: Prepared, run: Callable[[Prepared], Finished]) -> PathVerdict | None:
@@ -21,6 +22,8 @@ def judge_relation(question: Question, result: torch.Tensor, prepared: Prepared,
         prepared: the first call's inputs.
         run: makes the second call.
     """
+    if not NON_FINITE.isdisjoint({question.case.weight.fill, question.case.activation.fill}):
+        return None  # which of several values that are no numbers comes out is not said
     related = None if question.row.ruling is not Ruling.VALID else second_call(question.path, prepared)
     if related is None:
         return None

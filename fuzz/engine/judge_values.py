@@ -72,6 +72,8 @@ def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, refe
     verdict = _definite(question, output, allowed, definitely_wrong(output, allowed))
     if verdict.symptom:
         return verdict
+    if not bool(product.magnitude.isfinite().all()):
+        return verdict  # the kernels' arithmetic was measured on numbers
     calibration = find(question.library.device_name, question.library.version)
     sharp = judge_sharply(question, result, references, calibration) if calibration else None
     return sharp or _range(question, arms, output, product, model) or verdict
@@ -80,7 +82,7 @@ def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, refe
 def _definite(question: Question, output: torch.Tensor, allowed: Interval, wrong: torch.Tensor) -> PathVerdict:
     """The verdict on outputs of which `wrong` (bool, same shape) lie outside of their a-priori intervals."""
     ratio = (output.double() - allowed.value).abs() / (allowed.error + half_ulp(allowed.value, output.dtype))
-    ratio = torch.where(output.isfinite(), ratio, torch.where(wrong, float("inf"), 0.0))
+    ratio = torch.where(output.isfinite(), ratio.nan_to_num(nan=torch.inf), torch.where(wrong, float("inf"), 0.0))
     worst = finite(float(ratio.max()))
     count = int(wrong.sum())
     if not count:

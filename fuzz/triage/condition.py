@@ -11,7 +11,7 @@ from typing import Any, Final
 from fuzz.engine.contract import is_ambiguous
 from fuzz.triage.sizes import SizeRule, SizeRuleError, parse
 from strategies import fields
-from strategies.case import Case, CaseError, Fill, Layout
+from strategies.case import NON_FINITE, Case, CaseError, Fill, Layout
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 NOT_ONES: Final = "!=ones"
@@ -168,9 +168,9 @@ def parse_triggers(triggers: Mapping[str, Any]) -> Condition:
             sizes[name] = parse(value)
         elif name == ANY_FILL and value == NOT_ONES:
             if len(triggers) == 1:  # beside others it only says when the defect can be seen
-                choices["weight.fill"] = frozenset(Fill) - {Fill.ONES}
+                choices["weight.fill"] = frozenset(Fill) - {Fill.ONES} - NON_FINITE
         elif name in fields.FILLS and value == NOT_ONES:
-            choices[name] = frozenset(Fill) - {Fill.ONES}
+            choices[name] = frozenset(Fill) - {Fill.ONES} - NON_FINITE
         else:
             values = value if isinstance(value, list) else [value]
             if not values:

@@ -18,7 +18,9 @@ Ask = Callable[[Case], Outcome]
 """Says what a Case says about the failure."""
 
 
-RANDOM: Final = frozenset({Fill.INTEGERS, Fill.NORMAL, Fill.HEAVY_TAILED, Fill.CANCELLING, Fill.HUGE, Fill.TINY})
+RANDOM: Final = frozenset(
+    {Fill.INTEGERS, Fill.NORMAL, Fill.HEAVY_TAILED, Fill.CANCELLING, Fill.HUGE, Fill.TINY, Fill.STEPPED, Fill.ZERO_BLOCKS}
+)
 OTHER_FILLINGS: Final = 2
 """Other numbers that are tried where a value seems to pass."""
 REFILLED: Final = 6

@@ -40,6 +40,7 @@ from reports.script import HANG_TIMEOUT, INPUTS, write_script
 from reports.script_calls import CALLS, WEIGHT_ONLY
 from strategies import fields
 from strategies.case import (
+    NON_FINITE,
     Activation,
     Case,
     Execution,
@@ -201,7 +202,7 @@ def test_a_script_builds_the_tensors_of_its_case(layout: Layout, fill: Fill, dty
     for name, tensor in {"weight": inputs.weight, "x": inputs.activation, "bias": inputs.bias}.items():
         assert names[name].dtype == tensor.dtype
         assert names[name].is_contiguous() == tensor.is_contiguous()
-        assert torch.equal(names[name], tensor)
+        assert torch.equal(names[name].nan_to_num(nan=99.0), tensor.nan_to_num(nan=99.0))
 
 
 @pytest.mark.parametrize("blocksize", [32, 64, 4096])
@@ -350,6 +351,39 @@ def test_a_wrong_weight_is_told_from_a_right_one(
     for path in ("dequantize_4bit", "dequantize_linear"):
         status, output, _ = execute(write_script(finding(path, "wrong value", case)))
         assert status == expected, output
+
+
+def _finite(result: torch.Tensor) -> torch.Tensor:
+    """Zero instead of what is no number."""
+    return result.nan_to_num(nan=0.0, posinf=0.0)
+
+
+def _first_wrong(result: torch.Tensor) -> torch.Tensor:
+    changed = result.clone()
+    changed.view(-1)[0] += 1e4
+    return changed
+
+
+@needs_fused
+@pytest.mark.parametrize(("change", "expected"), [(lambda result: result, 0), (_finite, 1), (_first_wrong, 1)])
+@pytest.mark.parametrize("fill", sorted(NON_FINITE, key=str))
+@pytest.mark.parametrize("tensor", ["activation.fill", "weight.fill"])
+def test_what_is_no_number_must_come_out_as_none(
+    monkeypatch: pytest.MonkeyPatch, tensor: str, fill: Fill, change: Callable[[torch.Tensor], torch.Tensor], expected: int
+) -> None:
+    """And what it does not touch is to be right: the first output, where the last row of either operand holds it."""
+    case = dataclasses.replace(CASE, weight=Weight(out_features=3, in_features=128), activation=Activation(leading=(4,)), seed=0)
+    rows = 4 if tensor.startswith("activation") else 3
+    case = next(one for seed in range(500) if _last_row(one := fields.replace(dataclasses.replace(case, seed=seed), tensor, fill), rows))
+    plant(monkeypatch, bitsandbytes, "matmul_4bit", change)
+    status, output, _ = execute(write_script(finding("matmul_4bit", "wrong value", case)))
+    assert status == expected, output
+
+
+def _last_row(case: Case, rows: int) -> bool:
+    inputs = build(case)
+    both = (inputs.activation, inputs.weight)
+    return any(len(part) == rows and not bool(part[-1].isfinite().all()) for part in both)
 
 
 @needs_fused

@@ -20,7 +20,7 @@ from reports.finding import Finding
 from reports.script import write_script
 from reports.script_codes import _CHECKS
 from strategies import fields
-from strategies.case import Case, Fill, FloatDType, Layout, Quantization, QuantType, Relation, StorageDType, Weight
+from strategies.case import NON_FINITE, Case, Fill, FloatDType, Layout, Quantization, QuantType, Relation, StorageDType, Weight
 from tests.fuzz.engine.subjects import prepared_of, question_on, related_case
 from tests.reports.helpers import SYSTEM, finding
 from tests.reports.running import alone, lint, ran, returning
@@ -65,10 +65,14 @@ def test_every_script_compiles_and_defines_its_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", _CHECKS)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_right_library_gives_status_0(how: str, size: tuple[int, int, int]) -> None:
-    for number, (quant_type, fill, compressed) in enumerate(itertools.product(QuantType, Fill, (False, True))):
+    for number, (quant_type, fill, compressed) in enumerate(
+        itertools.product(QuantType, sorted(set(Fill) - NON_FINITE, key=str), (False, True))
+    ):
         case = fitting(how, quantized_case(compressed=compressed, size=size, fill=fill))
         case = fields.replace(fields.replace(case, "quantization.quant_type", quant_type), "weight.layout", list(Layout)[number % 2])
         case = fields.replace(case, "weight.dtype", list(FloatDType)[number % 3])
+        if fill is Fill.ZEROS and case.quantization.compress_statistics:
+            continue  # the judge does not ask: scales of zeros may be anything
         status, output, _ = ran(wrong(how, case))
         assert status == 0, f"{case}: {output}"
         assert output.startswith("expected: ")

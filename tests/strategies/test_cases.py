@@ -17,7 +17,7 @@ from strategies.cases import MAX_DRAWN_SEED, cases, cases_in
 from strategies.shapes import MAX_DRAWN_ELEMENTS
 from tests.strategies.helpers import draw
 
-DRAWS = 600
+DRAWS = 1500
 ENOUGH = settings(max_examples=200, derandomize=True, database=None)
 
 

@@ -9,8 +9,23 @@ from typing import Any
 import pytest
 import torch
 
-from strategies.case import Fill
-from strategies.fills import FILLS, cancelling, heavy_tailed, huge, integers, normal, one_hot, ones, tiny
+from strategies.case import NON_FINITE, Fill
+from strategies.fills import (
+    FILLS,
+    cancelling,
+    heavy_tailed,
+    huge,
+    infinite,
+    integers,
+    nan,
+    normal,
+    one_hot,
+    ones,
+    stepped,
+    tiny,
+    zero_blocks,
+    zeros,
+)
 
 SHAPE = (3, 5, 7)
 SEED = 12345
@@ -23,6 +38,11 @@ GOLDEN = {
     Fill.CANCELLING: "50aac0077f982fbe4636caf8d7e387412c88fe8db441589dbd697c8947a827fd",
     Fill.HUGE: "a7a773f642c5a5f7a2b5048a845d851c8b8186d57fa7a23b489c6fae6549e8d1",
     Fill.TINY: "024d2eea0ae59fdfe152565f6d9a573d7167609ff62a981e098987eb975b447c",
+    Fill.STEPPED: "4333a78b43605e42e0c6f6932b048f297fff5d9ea55d9f020aebdd297355df79",
+    Fill.ZEROS: "16d0edc8b7ad7705b23a14058f366ff1c0dfa16a0ad14f741924c308754cf8d1",
+    Fill.ZERO_BLOCKS: "4684135862806d18f10f2f289c64723140b98dc90b66f679ab1a08539650eabd",
+    Fill.INFINITE: "795ca50f2fb02984d230fd9325fe451b5bf62699140d3e01a778baad1ea9b8d8",
+    Fill.NAN: "12bb2dde1e4c4d1fce3e06b59445043489eb77ff09df618483175b42e5b95883",
 }
 """SHA-256 of the float64 bytes for SHAPE and SEED. A change here changes what every recorded Case means."""
 
@@ -39,7 +59,7 @@ def test_shape_and_dtype(fill: Fill, shape: tuple[int, ...]) -> None:
     values = FILLS[fill](shape, 3)
     assert values.shape == shape
     assert values.dtype == torch.float64
-    assert bool(values.isfinite().all())
+    assert int((~values.isfinite()).sum()) == (fill in NON_FINITE)
 
 
 @pytest.mark.parametrize("fill", Fill)
@@ -48,11 +68,11 @@ def test_equal_seeds_are_equal_and_the_global_generator_plays_no_part(fill: Fill
     first = FILLS[fill]((9, 31), 8)
     assert torch.equal(state, torch.get_rng_state())
     torch.rand(5)
-    assert torch.equal(first, FILLS[fill]((9, 31), 8))
+    assert torch.equal(first.nan_to_num(nan=99.0), FILLS[fill]((9, 31), 8).nan_to_num(nan=99.0))
     torch.set_rng_state(state)
 
 
-@pytest.mark.parametrize("fill", [fill for fill in Fill if fill is not Fill.ONES])
+@pytest.mark.parametrize("fill", [fill for fill in Fill if fill not in {Fill.ONES, Fill.ZEROS}])
 def test_other_seeds_give_other_values(fill: Fill) -> None:
     assert not torch.equal(FILLS[fill]((9, 31), 8), FILLS[fill]((9, 31), 9))
 
@@ -60,8 +80,9 @@ def test_other_seeds_give_other_values(fill: Fill) -> None:
 @pytest.mark.parametrize("fill", Fill)
 def test_float32_holds_every_value_and_only_huge_ones_are_above_16(fill: Fill) -> None:
     values = FILLS[fill]((200, 201), 2)
-    assert torch.equal(values, values.float().double())
-    assert (float(values.abs().max()) > 16) == (fill is Fill.HUGE)
+    numbers = values[values.isfinite()]
+    assert torch.equal(numbers, numbers.float().double())
+    assert (float(numbers.abs().max()) > 16) == (fill in {Fill.HUGE, Fill.STEPPED})
 
 
 def test_every_fill_has_its_function_under_its_own_name() -> None:
@@ -72,7 +93,7 @@ def test_every_fill_has_its_function_under_its_own_name() -> None:
 def test_functions_are_self_contained_for_scripts_that_quote_them(fill: Fill) -> None:
     alone: dict[str, Any] = {"torch": torch}
     exec(inspect.getsource(FILLS[fill]), alone)  # noqa: S102 - this is what a script does
-    assert torch.equal(alone[fill.value](SHAPE, seed=SEED), FILLS[fill](SHAPE, SEED))
+    assert torch.equal(alone[fill.value](SHAPE, seed=SEED).nan_to_num(nan=99.0), FILLS[fill](SHAPE, SEED).nan_to_num(nan=99.0))
 
 
 def test_ones() -> None:
@@ -136,3 +157,31 @@ def test_cancelling_sums_cancel_except_for_a_last_odd_one(columns: int) -> None:
     assert float(values.abs().min()) >= 1
     assert float(values.abs().max()) <= 8
     assert torch.equal(values[:, 0 : columns - columns % 2 : 2], -values[:, 1::2])
+
+
+def test_stepped_has_another_scale_every_32_elements() -> None:
+    flat = stepped((8, 64), 3).flatten().reshape(-1, 32)
+    exponents = [{round(float(value.abs().log2())) for value in block} for block in flat.sign() * flat.abs().frexp().exponent.exp2()]
+    spread = [max(block) - min(block) for block in exponents]
+    assert max(spread) <= 3, "odd integers up to 15 span four binades"
+    largest = flat.abs().amax(dim=1)
+    assert float((largest[1:] / largest[:-1]).log2().abs().min()) > 0.5
+    assert set(flat.sign().flatten().tolist()) == {-1.0, 1.0}
+
+
+def test_zeros_are_zero() -> None:
+    assert torch.equal(zeros((3, 4), 5), torch.zeros((3, 4), dtype=torch.float64))
+
+
+def test_zero_blocks_are_zeros_and_then_integers() -> None:
+    flat = zero_blocks((10, 100), 1).flatten()
+    assert torch.equal(flat[:500], torch.zeros(500, dtype=torch.float64))
+    assert set(flat[500:].tolist()) == {float(value) for value in range(-4, 5)}
+
+
+@pytest.mark.parametrize("seed", [0, 7, 12])
+def test_what_is_no_number_is_in_one_place_among_ones(seed: int) -> None:
+    for function, isthere in ((infinite, torch.isinf), (nan, torch.isnan)):
+        flat = function((3, 4), seed).flatten()
+        assert isthere(flat).nonzero().flatten().tolist() == [seed % 12]
+        assert int((flat == 1).sum()) == 11

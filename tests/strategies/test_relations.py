@@ -16,7 +16,7 @@ from strategies.cases import cases, related_cases
 from strategies.fills import FILLS
 from tests.strategies.helpers import BUSY, draw
 
-DRAWS = 400
+DRAWS = 1000
 DRAWN = [relation for relation in Relation if relation is not Relation.NONE]
 ENOUGH = settings(max_examples=200, derandomize=True, database=None)
 

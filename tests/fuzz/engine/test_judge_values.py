@@ -106,6 +106,24 @@ def test_a_right_result(kernel: Kernel, table: Calibration | None, bias: bool, m
     assert verdict.model == error_model((kernel.arm,), kernel.dtype, 64, kernel.dtype, bias=adds)
 
 
+@pytest.mark.parametrize("kernel", [kernel for kernel in KERNELS if kernel.rows == 3])
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_no_number_comes_out_as_none_and_touches_nothing_else(
+    kernel: Kernel, table: Calibration | None, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrate(monkeypatch, table)
+    prepared = product_for(kernel)
+    right = output_of(prepared, kernel.arm)
+    prepared.activation[1, 5] = value
+    for other in (math.nan, math.inf, -math.inf):
+        assert verdict_on(prepared, kernel.path, changed(right, (1,), other)).symptom is None
+    for place, wrong in (((1, 0), 1.0), ((0, 0), value), ((2, 2), 1e4)):
+        verdict = verdict_on(prepared, kernel.path, changed(changed(right, (1,), math.nan), place, wrong))
+        assert (verdict.symptom, verdict.grade) == (Symptom.WRONG_VALUE, Grade.DEFINITE)
+        assert f"at {place}; 1 of 9 outputs" in verdict.got
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("table", TABLES)
 def test_a_definite_fault_is_no_drift(kernel: Kernel, table: Calibration | None, monkeypatch: pytest.MonkeyPatch) -> None:

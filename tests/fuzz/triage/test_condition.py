@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 from fuzz.triage.condition import NOT_ONES, Condition, all_taken_back, parse_triggers, turn
 from fuzz.triage.sizes import BLOCKSIZE, POWERS, SizeRule, SizeRuleError, parse
 from strategies import fields
-from strategies.case import MAX_DIMENSION, Activation, Case, CaseError, Fill, FloatDType, Layout, PackedView, Quantization, Weight
+from strategies.case import (
+    MAX_DIMENSION,
+    NON_FINITE,
+    Activation,
+    Case,
+    CaseError,
+    Fill,
+    FloatDType,
+    Layout,
+    PackedView,
+    Quantization,
+    Weight,
+)
 from strategies.cases import cases, related_cases
 from tests.strategies.helpers import BUSY
 
@@ -377,7 +389,7 @@ def test_conditions_resemble_each_other_by_their_fields(one: Condition, other: C
         ({"bias": True}, Condition({"bias": frozenset([True])})),
         ({"quantization.blocksize": [128, 256]}, Condition({"quantization.blocksize": frozenset([128, 256])})),
         ({"activation.rank": 3}, Condition({"activation.rank": frozenset([3])})),
-        ({"weight.fill": NOT_ONES}, Condition({"weight.fill": frozenset(Fill) - {Fill.ONES}})),
+        ({"weight.fill": NOT_ONES}, Condition({"weight.fill": frozenset(Fill) - {Fill.ONES} - NON_FINITE})),
         ({"weight.fill": "huge"}, Condition({"weight.fill": frozenset([Fill.HUGE])})),
         ({"weight.out_features": "odd"}, ODD_OUT),
         ({"weight.out_features": "% 64 != 0, >= 65"}, on_sizes(out="% 64 != 0, >= 65")),

@@ -21,7 +21,7 @@ from fuzz.triage.sizes import parse
 from fuzz.triage.verify import OTHER_PATHS
 from reports.finding import signature
 from strategies import fields
-from strategies.case import Case, Fill, FloatDType, Layout, Weight
+from strategies.case import NON_FINITE, Case, Fill, FloatDType, Layout, Weight
 from tests.strategies.helpers import BUSY
 
 LINK: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/issues/1862"
@@ -278,7 +278,7 @@ TRIGGERS: Final[dict[str, tuple[dict[str, Any], Condition]]] = {
     "triggers: quantization.blocksize=128": ({"quantization.blocksize": 128}, Condition({"quantization.blocksize": frozenset([128])})),
     "triggers: activation.rank=3": ({"activation.rank": 3}, Condition({"activation.rank": frozenset([3])})),
     "triggers: weight.dtype=float16": ({"weight.dtype": "float16"}, Condition({"weight.dtype": frozenset([FloatDType.FLOAT16])})),
-    "triggers: fill!=ones": ({"fill": NOT_ONES}, Condition({"weight.fill": frozenset(Fill) - {Fill.ONES}})),
+    "triggers: fill!=ones": ({"fill": NOT_ONES}, Condition({"weight.fill": frozenset(Fill) - {Fill.ONES} - NON_FINITE})),
     "triggers: weight.out_features=odd+large": (
         {"weight.out_features": "odd+large"},
         Condition({}, {"weight.out_features": parse("odd+large")}),
@@ -340,8 +340,9 @@ def test_every_signature_that_is_printed_is_read_back(
     key = FailureKey(surface, path, symptom, told_apart_by(symptom.value, how))
     printed = signature(surface, path, symptom.value, key.how, triggers)
     issue = only(tmp_path_factory.getbasetemp() / "printed.toml", ROW, signature=printed)
-    read = {name: value for name, value in triggers.items() if name not in fields.FILLS}
-    read |= {"fill": NOT_ONES} if set(fields.FILLS) & set(triggers) else {}
+    numbers = [name for name in fields.FILLS if name in triggers and triggers[name] not in {fill.value for fill in NON_FINITE}]
+    read = {name: value for name, value in triggers.items() if name not in numbers}
+    read |= {"fill": NOT_ONES} if numbers else {}
     assert issue.triggers == read
     assert issue.condition == parse_triggers(read)
     assert issue.concerns(key)
