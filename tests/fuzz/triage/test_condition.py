@@ -76,7 +76,8 @@ def acting(draw: st.DrawFn) -> tuple[Case, Condition]:
     drawn = draw(size_rules)
     sizes = {name: rule for name, rule in drawn.items() if rule.holds(fields.get(case, name), blocksize)}
     if not failing and not sizes:
-        sizes = {IN: SizeRule(most=case.weight.in_features)}
+        size = case.weight.in_features  # of the largest sizes there is none beyond
+        sizes = {IN: SizeRule(most=size) if size <= 100 else SizeRule(least=size)}
     return case, Condition(failing, sizes)
 
 

@@ -110,13 +110,13 @@ RELATIONS: Final[tuple[tuple[str, Callable[[Point], Any]], ...]] = (
 CHOSEN: Final = tuple(name for name in fields.CHOICES if name not in {"activation.rank", "execution.relation"})
 
 
-def fault_of(case: Case, numbers: random.Random) -> Fault:
-    """A random conjunction that acts on `case`: up to two choices, up to two sizes, up to one relation between sizes."""
+def fault_of(case: Case, numbers: random.Random, wanted: tuple[str, Callable[[Point], Any]]) -> Fault:
+    """A random conjunction that acts on `case`: up to two choices, up to two sizes, up to one relation of sizes, best `wanted`."""
     values = {name: _values(case, name, numbers) for name in numbers.sample(CHOSEN, numbers.choice((0, 1, 1, 2)))}
     sized = numbers.sample(fields.SIZES, numbers.choice((0, 1, 1, 2)))
     about = [numbers.choice(list(size_conditions(name, fields.get(case, name)))) for name in sized]
     fitting = [relation for relation in RELATIONS if Fault({}, (relation,)).acts(case)]
-    about += numbers.sample(fitting, min(len(fitting), numbers.choice((0, 1))))
+    about += [wanted] if wanted in fitting else numbers.sample(fitting, min(len(fitting), numbers.choice((0, 1))))
     return Fault(values, tuple(about))
 
 
@@ -182,7 +182,7 @@ def reduced() -> list[Reduced]:
     found: list[Reduced] = []
     while len(found) < FAULTS:
         start = numbers.choice(cases)
-        fault = fault_of(start, numbers)
+        fault = fault_of(start, numbers, RELATIONS[len(found) % len(RELATIONS)])
         assert fault.acts(start)
         if (fault.values or fault.about_sizes) and (minimum := simplest(fault)) is not None:
             found.append(Reduced(fault, start, reduce_case(start, fault.acts), minimum))
