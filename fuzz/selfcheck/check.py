@@ -37,7 +37,7 @@ FAULTS: Final = (
 NOTHING: Final = "nothing"
 """Name of what is planted where a right result is judged."""
 
-MOST_CASES: Final = 500
+MOST_CASES: Final = 800
 """Cases that a fault may take to be seen."""
 
 _VALID: Final = Row(ruling=Ruling.VALID, source="a planted fault", when=lambda case, library: True)  # noqa: ARG005

@@ -184,6 +184,8 @@ def _dense_nested(case: Case) -> bool:
 
 
 def _huge(case: Case) -> bool:
+    if case.activation.fill is Fill.INFINITE:
+        return True
     half = case.activation_dtype is FloatDType.FLOAT16
     return half and case.activation.fill is Fill.HUGE and case.weight.fill not in (Fill.ONE_HOT, Fill.TINY)
 
