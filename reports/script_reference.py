@@ -110,9 +110,14 @@ def expected_product(finding: Finding) -> list[str]:
     return [*lines, "expected = product + bias.cpu().double()" if _adds_bias(finding) else "expected = product"]
 
 
-def not_finite(case: Case) -> bool:
-    """Whether infinity or NaN is among the inputs."""
-    return not NON_FINITE.isdisjoint({case.weight.fill, case.activation.fill})
+def _no_numbers(finding: Finding) -> list[str]:
+    """The line that says what is right where infinity or NaN is among the inputs."""
+    case = finding.case
+    if NON_FINITE.isdisjoint({case.weight.fill, case.activation.fill}):
+        return []
+    if "linear" in finding.arms:
+        return ["wrong &= expected.isfinite() & got.isfinite()  # torch's own product promises nothing for what is no number"]
+    return ["wrong = torch.where(expected.isfinite(), wrong, got.isfinite())  # of what is no number, any is right"]
 
 
 def _adds_bias(finding: Finding) -> bool:
@@ -145,11 +150,7 @@ def _compare(finding: Finding) -> list[str]:
         f"bound = bound + {_ROUNDOFF[dtype]} * (size + bound) + {_UNDERFLOW[dtype]}  # the output's own rounding",
         "got = result.detach().cpu().double()",
         "wrong = ~((got - expected).abs() <= bound)",
-        *(
-            ["wrong = torch.where(expected.isfinite(), wrong, got.isfinite())  # of what is no number, any is right"]
-            if not_finite(case)
-            else []
-        ),
+        *_no_numbers(finding),
         "ratio = torch.nan_to_num((got - expected).abs() / bound, nan=float('inf'))",
         "worst = int(ratio.argmax())",
         'print(f"expected: {expected.flatten()[worst]:.9g} within {bound.flatten()[worst]:.3g}")',

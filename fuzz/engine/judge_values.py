@@ -69,7 +69,12 @@ def definitely_wrong(output: torch.Tensor, allowed: Interval) -> torch.Tensor:
 def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, references: References, model: ErrorModel) -> PathVerdict:
     product, output = references.product(question.path), result.cpu()
     allowed = interval(product, model, output.dtype)
-    verdict = _definite(question, output, allowed, definitely_wrong(output, allowed))
+    wrong = definitely_wrong(output, allowed)
+    if Arm.LINEAR in arms:
+        # torch's dense products promise nothing for what is no number: oneDNN's bfloat16 product of an odd number of terms
+        # multiplies the next row's first one by the zero that it pads with, and NaN comes out beside infinity.
+        wrong &= (output.isfinite() & allowed.value.isfinite()) | product.magnitude.isfinite().all()
+    verdict = _definite(question, output, allowed, wrong)
     if verdict.symptom:
         return verdict
     if not bool(product.magnitude.isfinite().all()):

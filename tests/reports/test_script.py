@@ -365,18 +365,28 @@ def _first_wrong(result: torch.Tensor) -> torch.Tensor:
 
 
 @needs_fused
-@pytest.mark.parametrize(("change", "expected"), [(lambda result: result, 0), (_finite, 1), (_first_wrong, 1)])
+@pytest.mark.parametrize(
+    ("arm", "change", "expected"),
+    [
+        ("simt", lambda result: result, 0),
+        ("simt", _finite, 1),
+        ("simt", _first_wrong, 1),
+        ("linear", _finite, 0),
+        ("linear", lambda result: torch.full_like(result, float("nan")), 0),
+        ("linear", _first_wrong, 1),
+    ],
+)
 @pytest.mark.parametrize("fill", sorted(NON_FINITE, key=str))
 @pytest.mark.parametrize("tensor", ["activation.fill", "weight.fill"])
-def test_what_is_no_number_must_come_out_as_none(
-    monkeypatch: pytest.MonkeyPatch, tensor: str, fill: Fill, change: Callable[[torch.Tensor], torch.Tensor], expected: int
+def test_what_is_no_number_must_come_out_as_none(  # noqa: PLR0913 - a table
+    monkeypatch: pytest.MonkeyPatch, tensor: str, fill: Fill, arm: str, change: Callable[[torch.Tensor], torch.Tensor], expected: int
 ) -> None:
     """And what it does not touch is to be right: the first output, where the last row of either operand holds it."""
     case = dataclasses.replace(CASE, weight=Weight(out_features=3, in_features=128), activation=Activation(leading=(4,)), seed=0)
     rows = 4 if tensor.startswith("activation") else 3
     case = next(one for seed in range(500) if _last_row(one := fields.replace(dataclasses.replace(case, seed=seed), tensor, fill), rows))
     plant(monkeypatch, bitsandbytes, "matmul_4bit", change)
-    status, output, _ = execute(write_script(finding("matmul_4bit", "wrong value", case)))
+    status, output, _ = execute(write_script(finding("matmul_4bit", "wrong value", case, arms=(arm,))))
     assert status == expected, output
 
 

@@ -106,7 +106,20 @@ def test_a_right_result(kernel: Kernel, table: Calibration | None, bias: bool, m
     assert verdict.model == error_model((kernel.arm,), kernel.dtype, 64, kernel.dtype, bias=adds)
 
 
-@pytest.mark.parametrize("kernel", [kernel for kernel in KERNELS if kernel.rows == 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_of_a_dense_product_nothing_is_said_about_what_is_no_number(dtype: torch.dtype, value: float) -> None:
+    """It is torch's: what leaks from one row into the next is no defect of bitsandbytes."""
+    prepared = product(3, dtype, TAKES_LINEAR)
+    right = output_of(prepared, Arm.LINEAR)
+    prepared.activation[1, 5] = value
+    for row, other in ((0, math.nan), (0, math.inf), (1, 0.0)):
+        assert verdict_on(prepared, "matmul_4bit", changed(right, (row, 1), other)).symptom is None
+    verdict = verdict_on(prepared, "matmul_4bit", changed(right, (0, 1), 1e4))
+    assert (verdict.symptom, verdict.grade) == (Symptom.WRONG_VALUE, Grade.DEFINITE)
+
+
+@pytest.mark.parametrize("kernel", [kernel for kernel in KERNELS if kernel.rows == 3 and kernel.arm is not Arm.LINEAR])
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_what_is_no_number_comes_out_as_none_and_touches_nothing_else(
