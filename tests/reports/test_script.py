@@ -378,7 +378,7 @@ def _first_wrong(result: torch.Tensor) -> torch.Tensor:
 )
 @pytest.mark.parametrize("fill", sorted(NON_FINITE, key=str))
 @pytest.mark.parametrize("tensor", ["activation.fill", "weight.fill"])
-def test_what_is_no_number_must_come_out_as_none(  # noqa: PLR0913 - a table
+def test_what_is_no_number_must_come_out_as_none(  # noqa: PLR0913, PLR0917 - a table
     monkeypatch: pytest.MonkeyPatch, tensor: str, fill: Fill, arm: str, change: Callable[[torch.Tensor], torch.Tensor], expected: int
 ) -> None:
     """And what it does not touch is to be right: the first output, where the last row of either operand holds it."""
