@@ -10,8 +10,8 @@ from .quiet import LOUD, QUIET, SIGNATURES, known
 CASES = 3000
 SEED = 2
 """Among the Cases that it draws each of the quiet faults shows more than ten times; with some seeds one is missed by the draw."""
-BUDGET = 280.0
-"""Seconds; two slow cores take about half of it."""
+BUDGET = 420.0
+"""Seconds; two slow cores take about 270."""
 
 
 def test_four_quiet_defects_are_found_behind_a_loud_one_that_is_known(tmp_path: Path) -> None:
