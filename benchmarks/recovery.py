@@ -1,6 +1,6 @@
 """What a lost CUDA context costs: the time until the verdict on the Case after it, in a row and now and then.
 
-python -m benchmarks.recovery [--count 40] [--every 1 10] [--spares 2 4 8]
+python -m benchmarks.recovery [--count 40] [--every 2 10] [--spares 2 4 8]
 
 Needs a GPU and a bitsandbytes that loses the context for an activation that begins in the middle of a vector, which
 0.50.2 does. Ends with exit status 1 if it does not.

@@ -48,9 +48,9 @@ def fork_context(device: str) -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fuzz.engine.preload"])
     changes = _NO_GPU if device == "cpu" and has_driver() else {}
-    if _made_for and _made_for[-1] != changes:
+    if _made_for not in ([], [changes]):
         multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
-    _made_for.append(changes)
+    _made_for[:] = [changes]
     paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     with _environment({"PYTHONPATH": paths, **changes}):
         multiprocessing.forkserver.ensure_running()
@@ -58,7 +58,7 @@ def fork_context(device: str) -> multiprocessing.context.ForkServerContext:
 
 
 _made_for: Final[list[dict[str, str]]] = []
-"""What the environment of the fork server was changed by, each time that one was asked for."""
+"""What the environment of the fork server was changed by; empty before there is one."""
 
 
 @contextlib.contextmanager

@@ -69,15 +69,15 @@ def definitely_wrong(output: torch.Tensor, allowed: Interval) -> torch.Tensor:
 def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, references: References, model: ErrorModel) -> PathVerdict:
     product, output = references.product(question.path), result.cpu()
     allowed = interval(product, model, output.dtype)
-    wrong = definitely_wrong(output, allowed)
-    if Arm.LINEAR in arms:
+    wrong, all_numbers = definitely_wrong(output, allowed), bool(product.magnitude.isfinite().all())
+    if Arm.LINEAR in arms and not all_numbers:
         # torch's dense products promise nothing for what is no number: oneDNN's bfloat16 product of an odd number of terms
         # multiplies the next row's first one by the zero that it pads with, and NaN comes out beside infinity.
-        wrong &= (output.isfinite() & allowed.value.isfinite()) | product.magnitude.isfinite().all()
+        wrong &= output.isfinite() & allowed.value.isfinite()
     verdict = _definite(question, output, allowed, wrong)
     if verdict.symptom:
         return verdict
-    if not bool(product.magnitude.isfinite().all()):
+    if not all_numbers:
         return verdict  # the kernels' arithmetic was measured on numbers
     calibration = find(question.library.device_name, question.library.version)
     sharp = judge_sharply(question, result, references, calibration) if calibration else None
