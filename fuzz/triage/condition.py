@@ -170,7 +170,8 @@ def parse_triggers(triggers: Mapping[str, Any]) -> Condition:
             if len(triggers) == 1:  # beside others it only says when the defect can be seen
                 choices["weight.fill"] = frozenset(Fill) - {Fill.ONES} - NON_FINITE
         elif name in fields.FILLS and value == NOT_ONES:
-            choices[name] = frozenset(Fill) - {Fill.ONES} - NON_FINITE
+            # Alone it would explain whatever infinity and NaN do; beside others it only says when the defect can be seen.
+            choices[name] = frozenset(Fill) - {Fill.ONES} - (NON_FINITE if len(triggers) == 1 else frozenset())
         else:
             values = value if isinstance(value, list) else [value]
             if not values:

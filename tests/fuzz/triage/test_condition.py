@@ -391,6 +391,10 @@ def test_conditions_resemble_each_other_by_their_fields(one: Condition, other: C
         ({"quantization.blocksize": [128, 256]}, Condition({"quantization.blocksize": frozenset([128, 256])})),
         ({"activation.rank": 3}, Condition({"activation.rank": frozenset([3])})),
         ({"weight.fill": NOT_ONES}, Condition({"weight.fill": frozenset(Fill) - {Fill.ONES} - NON_FINITE})),
+        (
+            {"weight.fill": NOT_ONES, "bias": True},
+            Condition({"weight.fill": frozenset(Fill) - {Fill.ONES}, "bias": frozenset({True})}),
+        ),
         ({"weight.fill": "huge"}, Condition({"weight.fill": frozenset([Fill.HUGE])})),
         ({"weight.out_features": "odd"}, ODD_OUT),
         ({"weight.out_features": "% 64 != 0, >= 65"}, on_sizes(out="% 64 != 0, >= 65")),
