@@ -134,6 +134,7 @@ class Campaign:
         self._deadline = 0.0
         self._skipped: Counter[FailureKey] = Counter()
         self._unsteady: Counter[FailureKey] = Counter()
+        self._begun = 0  # Cases of the run that were handed to the executor, which answers some of them later
         self._investigator = Investigator(self._trial, self.suspects)
         self.progress = Progress()
 
@@ -159,6 +160,7 @@ class Campaign:
         for case in cases:
             if self._budget.left <= CLOSING:
                 break
+            self._begun += 1
             result = self._executor.run(case)
             self._collect(case, result)
             results.append((case, result))
@@ -166,12 +168,13 @@ class Campaign:
         return results
 
     def _visit(self, drawn: Drawn, until: float, most_cases: int | None) -> bool:
+        if most_cases is not None and self._begun >= most_cases:
+            return False
+        self._begun += 1
         self._executor.submit(drawn.case, self._collector(drawn), skip=self._resting())
         self._explaining.advance()
         if any(self._has_time_for(failure) for failure in self._waiting):
             self._settle()
-        if most_cases is not None and self.progress.cases >= most_cases:
-            return False
         return self._budget.elapsed < until and self._budget.left > CLOSING
 
     def _settle(self) -> None:
