@@ -13,7 +13,7 @@ from typing import Final
 
 from reports.finding import Finding
 from reports.script_arithmetic import GRADES, arithmetic_check
-from reports.script_calls import CALLS, GRADIENTS, MAY_RECORD, WEIGHT_ONLY, quantize_lines, result_shape
+from reports.script_calls import CALLS, GRADIENTS, MAY_RECORD, MISUSES, WEIGHT_ONLY, quantize_lines, result_shape
 from reports.script_quantize import quantize_check
 from reports.script_range import range_check
 from reports.script_reference import value_check
@@ -128,6 +128,8 @@ def _activation_and_bias(finding: Finding, device: str) -> list[str]:
         lines += [f"bias = {bias}.to(x.dtype).to({device!r})", *_laid_out("bias", case.memory.bias)]
     if case.execution.grad and finding.path in MAY_RECORD:
         lines.append("x.requires_grad_(True)")
+    if case.execution.misuse in MISUSES:
+        lines.append(MISUSES[case.execution.misuse])
     return lines
 
 

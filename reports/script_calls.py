@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from strategies.case import Case, Layout, Memory, PackedView, StorageDType, Stream
+from strategies.case import Case, Layout, Memory, Misuse, PackedView, StorageDType, Stream
 
 
 def quantize_call(case: Case) -> str:
@@ -27,7 +27,25 @@ def quantize_lines(case: Case) -> list[str]:
         lines.append(f"packed = {case.memory.packed.value}(packed)")
     if case.memory.absmax is not Memory.CONTIGUOUS:
         lines.append(f"state.absmax = {case.memory.absmax.value}(state.absmax)")
+    if case.execution.misuse in STORED_MISUSES:
+        lines.append(STORED_MISUSES[case.execution.misuse])
     return lines
+
+
+MISUSES: Final = {
+    Misuse.SHORT_ACTIVATION: "x = x[..., :-1].contiguous()  # one feature less than the weight has",
+    Misuse.LONG_ACTIVATION: "x = torch.cat((x, x[..., :1]), dim=-1)  # one feature more than the weight has",
+    Misuse.INTEGER_ACTIVATION: "x = x.to(torch.int32)",
+    Misuse.CPU_ACTIVATION: "x = x.cpu()",
+    Misuse.SHORT_BIAS: "bias = bias[:-1]  # one output less than the weight has",
+    Misuse.LONG_BIAS: "bias = torch.cat((bias, bias[:1]))  # one output more than the weight has",
+}
+STORED_MISUSES: Final = {
+    Misuse.SHORT_PACKED: "packed = packed[: len(packed) // 2]",
+    Misuse.SHORT_ABSMAX: "state.absmax = state.absmax[:-1]  # without the last block",
+    Misuse.FOREIGN_STATE: "state.shape = torch.Size((2 * state.shape[0], state.shape[1]))  # of another weight",
+}
+"""What a script does to make a call that cannot be right, before and after the weight is quantized."""
 
 
 def _view(case: Case) -> str:

@@ -138,6 +138,21 @@ class Mode(enum.Enum):
     KEPT = "kept"  # a module that was saved and loaded, copied or pickled
 
 
+class Misuse(enum.Enum):
+    """What is wrong with a call on purpose. `fuzz.engine.misuses` does it."""
+
+    NONE = "none"
+    SHORT_ACTIVATION = "short_activation"  # one feature less than the weight has
+    LONG_ACTIVATION = "long_activation"  # one more
+    INTEGER_ACTIVATION = "integer_activation"  # of dtype int32
+    CPU_ACTIVATION = "cpu_activation"  # in the memory of the CPU, while everything else is on the GPU
+    SHORT_BIAS = "short_bias"  # one output less
+    LONG_BIAS = "long_bias"  # one more
+    SHORT_PACKED = "short_packed"  # the first half of the packed weight
+    SHORT_ABSMAX = "short_absmax"  # without the scale of the last block
+    FOREIGN_STATE = "foreign_state"  # of a weight with twice as many outputs
+
+
 class Stream(enum.IntEnum):
     """The random tensors of a Case. It has one seed, from which each stream takes its own."""
 
@@ -233,6 +248,7 @@ class Execution:
     grad: bool = False  # the activation requires grad, and grad mode is on
     mode: Mode = Mode.CALL
     relation: Relation = Relation.NONE
+    misuse: Misuse = Misuse.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +353,7 @@ _CHOICES: Final[dict[str, type[enum.Enum]]] = {
     **dict.fromkeys(("memory.weight", "memory.packed", "memory.absmax", "memory.activation", "memory.bias"), Memory),
     "execution.mode": Mode,
     "execution.relation": Relation,
+    "execution.misuse": Misuse,
 }
 _FLAGS: Final = frozenset({"quantization.compress_statistics", "bias", "execution.grad"})
 

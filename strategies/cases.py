@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from strategies import fields
 from strategies.activations import activations
-from strategies.case import Case, Execution, Fill, FloatDType, Layout, Layouts, Mode, Relation, Weight
+from strategies.case import Case, Execution, Fill, FloatDType, Layout, Layouts, Misuse, Mode, Relation, Weight
 from strategies.layouts import layouts
 from strategies.quantization import packed_views, quantizations
 from strategies.shapes import weight_sizes
@@ -21,6 +21,7 @@ _DTYPES = st.sampled_from(FloatDType)
 _FILLS = st.sampled_from(Fill)
 _FLAGS = st.booleans()
 _RELATIONS = st.sampled_from([relation for relation in Relation if relation is not Relation.NONE])
+_MISUSES = st.sampled_from([misuse for misuse in Misuse if misuse is not Misuse.NONE])
 _SEEDS = st.integers(0, MAX_DRAWN_SEED)
 
 
@@ -54,6 +55,19 @@ def cases(draw: st.DrawFn) -> Case:
 def cases_in(mode: Mode) -> st.SearchStrategy[Case]:
     """Any Case, run in a mode."""
     return cases().map(lambda case: fields.replace(case, "execution.mode", mode))
+
+
+def misused_cases() -> st.SearchStrategy[Case]:
+    """Calls that cannot be right, and where everything else is: dull memory, and the layout that all paths take."""
+    plain = cases().map(
+        lambda case: dataclasses.replace(
+            case,
+            weight=dataclasses.replace(case.weight, layout=Layout.OUT_IN),
+            memory=Layouts(),
+            execution=Execution(),
+        )
+    )
+    return st.builds(lambda case, misuse: fields.replace(case, "execution.misuse", misuse), plain, _MISUSES)
 
 
 @st.composite

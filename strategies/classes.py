@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strategies import fields
-from strategies.case import Case, Layout, Memory, Mode, Relation
+from strategies.case import Case, Layout, Memory, Misuse, Mode, Relation
 
 _SMALL: Final = 64
 """Sizes below the smallest tile of the tensor-core kernels, which only the tails of their loops see."""
@@ -72,6 +72,14 @@ def _related_and_moved(relation: str, memory: str) -> bool:
     return _related(relation) and memory != str(Memory.CONTIGUOUS.value)
 
 
+def _misused(misuse: str) -> bool:
+    return misuse != str(Misuse.NONE.value)
+
+
+def _misused_and_not(neutral: object) -> Callable[[str, str], bool]:
+    return lambda misuse, other: _misused(misuse) and other != str(neutral)
+
+
 _MEMORIES: Final = tuple(name for name in fields.CHOICES if name.startswith("memory."))
 
 EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingProxyType(
@@ -82,6 +90,12 @@ EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingP
         ("execution.grad", "execution.relation"): lambda grad, relation: _related(relation) and grad != str(False),
         ("execution.mode", "execution.relation"): _related_and_more,
         **{("execution.relation", name): _related_and_moved for name in _MEMORIES},
+        # One thing is wrong at a time.
+        ("execution.misuse", "execution.mode"): _misused_and_not(Mode.CALL.value),
+        ("execution.misuse", "execution.relation"): _misused_and_not(Relation.NONE.value),
+        ("execution.misuse", "weight.layout"): _misused_and_not(Layout.OUT_IN.value),
+        ("execution.grad", "execution.misuse"): lambda grad, misuse: _misused(misuse) and grad != str(False),
+        **{("execution.misuse", name): _misused_and_not(Memory.CONTIGUOUS.value) for name in _MEMORIES},
     }
 )
 """Pairs of classes that `strategies.cases` never draws, by the names of the two fields in alphabetical order."""

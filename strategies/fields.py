@@ -23,6 +23,7 @@ from strategies.case import (
     FloatDType,
     Layout,
     Memory,
+    Misuse,
     Mode,
     PackedView,
     QuantType,
@@ -34,6 +35,7 @@ CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "execution.grad": (False, True),
     "execution.mode": tuple(Mode),
     "execution.relation": tuple(Relation),
+    "execution.misuse": tuple(Misuse),
     "bias": (False, True),
     "quantization.compress_statistics": (False, True),
     "quantization.storage": tuple(StorageDType),
@@ -55,7 +57,7 @@ CHOICES: Final[dict[str, tuple[Any, ...]]] = {
 """Every field that is a choice, its neutral value first. Reduction tries them in this order: fills come last, so that
 a layout or a dtype is not kept because a duller fill needs it."""
 
-QUESTIONS: Final = ("execution.mode", "execution.relation")
+QUESTIONS: Final = ("execution.mode", "execution.relation", "execution.misuse")
 """Fields that say what is asked and not of what: another value is another question, and a failure there another failure."""
 
 FILLS: Final = ("activation.fill", "weight.fill")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fuzz.engine.verdict import Ruling
-from strategies.case import NON_FINITE, Case, Layout, Memory, PackedView
+from strategies.case import NON_FINITE, Case, Layout, Memory, Misuse, PackedView
 
 if TYPE_CHECKING:
     from fuzz.engine.library import Library
@@ -27,6 +27,7 @@ STORED_SURFACES: Final = OP_SURFACES | {
     "functional.dequantize_4bit(out=)",
 }
 """Surfaces that are handed the packed weight and its state."""
+CALLED_SURFACES: Final = STORED_SURFACES | {"nn.Linear4bit"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,20 @@ def _misaligned(case: Case, library: Library) -> bool:  # noqa: ARG001
     return case.weight.in_features % case.quantization.blocksize != 0
 
 
+def _misused(case: Case, library: Library) -> bool:  # noqa: ARG001
+    return case.execution.misuse is not Misuse.NONE
+
+
 ROWS: Final = (
+    Row(
+        ruling=Ruling.INVALID,
+        source=(
+            "tensors whose lengths, dtypes or devices do not fit each other; torch.nn.functional.linear raises for them, "
+            "and nothing says that these functions take them"
+        ),
+        when=_misused,
+        surfaces=CALLED_SURFACES,
+    ),
     Row(
         ruling=Ruling.INVALID,
         source='docstring of functional.quantize_4bit, "blocksize": the valid values it lists',

@@ -21,6 +21,7 @@ from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.judge_values import judge_values
 from fuzz.engine.launches import launched
 from fuzz.engine.library import Library
+from fuzz.engine.misuses import concerns, misused
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.pending import call_while_pending, read_by_calls
 from fuzz.engine.provocation import Provocation
@@ -81,6 +82,7 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
     # Wrong numbers can still be decoded and multiplied: what comes after is judged by what is stored.
     if prepared is None or verdict.symptom not in (None, Symptom.WRONG_VALUE):
         return
+    prepared = misused(prepared)
     subject = _Subject(prepared, References(inputs, prepared), before_multiplying(prepared))
     failed: dict[str, Symptom | None] = dict.fromkeys(selection.skip)
     for path in _selected(case, library, selection.only):
@@ -146,7 +148,7 @@ def _selected(case: Case, library: Library, only: Collection[str] | None) -> Ite
         while required := required_by(paths.BY_NAME[name], case, library):
             wanted.add(required)
             name = required  # noqa: PLW2901 - follows the chain of requirements
-    return (path for path in paths.PATHS if path.name in wanted and path.takes(case, library))
+    return (path for path in paths.PATHS if path.name in wanted and path.takes(case, library) and concerns(case, path, library))
 
 
 def _explained(path: Path, case: Case, library: Library, failed: dict[str, Symptom | None]) -> bool:

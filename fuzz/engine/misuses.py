@@ -1,0 +1,83 @@
+"""Calls that cannot be right: what is spoiled, and which paths look at it.
+
+A library owes them a Python exception. What it must not do is to compute with memory that is not there, or with numbers
+that the caller did not give.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from typing import Final
+
+import torch
+
+from fuzz.engine.calls import Prepared
+from fuzz.engine.contract import STORED_SURFACES
+from fuzz.engine.library import Library
+from fuzz.engine.path import Path, Yields
+from strategies.case import Case, Misuse
+
+_OF_ACTIVATION: Final = frozenset({Misuse.SHORT_ACTIVATION, Misuse.LONG_ACTIVATION, Misuse.INTEGER_ACTIVATION, Misuse.CPU_ACTIVATION})
+_OF_BIAS: Final = frozenset({Misuse.SHORT_BIAS, Misuse.LONG_BIAS})
+
+
+def concerns(case: Case, path: Path, library: Library) -> bool:
+    """Whether `path` reads what the Case's misuse spoils, and whether there is anything to spoil."""
+    misuse = case.execution.misuse
+    if misuse is Misuse.NONE:
+        return True
+    if misuse in _OF_ACTIVATION:
+        possible = case.weight.in_features > 1 and (misuse is not Misuse.CPU_ACTIVATION or library.device == "cuda")
+        return possible and path.yields is Yields.PRODUCT
+    if misuse in _OF_BIAS:
+        return case.bias and case.weight.out_features > 1 and path.yields is Yields.PRODUCT and path.adds_bias
+    return _has_two_blocks(case) and path.surface in STORED_SURFACES
+
+
+def _has_two_blocks(case: Case) -> bool:
+    return case.weight.elements > case.quantization.blocksize
+
+
+def misused(prepared: Prepared) -> Prepared:
+    """The same with one thing wrong."""
+    return _MISUSES[prepared.case.execution.misuse](prepared)
+
+
+def _activation(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Prepared], Prepared]:
+    return lambda prepared: dataclasses.replace(prepared, activation=change(prepared.activation))
+
+
+def _bias(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Prepared], Prepared]:
+    return lambda prepared: dataclasses.replace(prepared, bias=None if prepared.bias is None else change(prepared.bias))
+
+
+def _short_packed(prepared: Prepared) -> Prepared:
+    return dataclasses.replace(prepared, packed=prepared.packed[: len(prepared.packed) // 2])
+
+
+def _short_absmax(prepared: Prepared) -> Prepared:
+    state = copy.copy(prepared.state)
+    state.absmax = state.absmax[:-1]
+    return dataclasses.replace(prepared, state=state)
+
+
+def _foreign_state(prepared: Prepared) -> Prepared:
+    state = copy.copy(prepared.state)
+    state.shape = torch.Size((2 * state.shape[0], state.shape[1]))
+    return dataclasses.replace(prepared, state=state)
+
+
+_MISUSES: Final[dict[Misuse, Callable[[Prepared], Prepared]]] = {
+    Misuse.NONE: lambda prepared: prepared,
+    Misuse.SHORT_ACTIVATION: _activation(lambda x: x[..., :-1].contiguous()),
+    Misuse.LONG_ACTIVATION: _activation(lambda x: torch.cat((x, x[..., :1]), dim=-1)),
+    Misuse.INTEGER_ACTIVATION: _activation(lambda x: x.to(torch.int32)),
+    Misuse.CPU_ACTIVATION: _activation(lambda x: x.cpu()),
+    Misuse.SHORT_BIAS: _bias(lambda bias: bias[:-1]),
+    Misuse.LONG_BIAS: _bias(lambda bias: torch.cat((bias, bias[:1]))),
+    Misuse.SHORT_PACKED: _short_packed,
+    Misuse.SHORT_ABSMAX: _short_absmax,
+    Misuse.FOREIGN_STATE: _foreign_state,
+}

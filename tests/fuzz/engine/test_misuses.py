@@ -1,0 +1,105 @@
+"""What is wrong on purpose is wrong, reaches the paths that read it, and is what a script does too."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from fuzz.engine import contract
+from fuzz.engine.calls import prepare
+from fuzz.engine.library import inspect_library
+from fuzz.engine.misuses import concerns, misused
+from fuzz.engine.paths import BY_NAME, QUANTIZE_SURFACE
+from fuzz.engine.runner import run_case
+from fuzz.engine.tensors import build
+from fuzz.engine.verdict import Ruling
+from reports.script import write_script
+from strategies.case import Activation, Case, Execution, Misuse, Weight
+from tests.reports.helpers import execute, finding
+
+WRONG = [misuse for misuse in Misuse if misuse is not Misuse.NONE]
+CASE = Case(weight=Weight(out_features=6, in_features=64), activation=Activation(leading=(3,)), bias=True)
+LIBRARY = inspect_library("cpu")
+
+
+def case_of(misuse: Misuse) -> Case:
+    return dataclasses.replace(CASE, execution=Execution(misuse=misuse))
+
+
+def described(weight: Any, state: Any, x: torch.Tensor, bias: torch.Tensor | None) -> dict[str, Any]:
+    """What of a call a misuse may change."""
+    return {
+        "packed": tuple(weight.shape),
+        "scales": state.absmax.numel(),
+        "state": tuple(state.shape),
+        "activation": (tuple(x.shape), x.dtype),
+        "bias": None if bias is None else tuple(bias.shape),
+    }
+
+
+@pytest.mark.parametrize("misuse", [misuse for misuse in WRONG if misuse is not Misuse.CPU_ACTIVATION])
+def test_one_thing_is_wrong_and_the_right_call_is_left_alone(misuse: Misuse) -> None:
+    right = prepare(CASE, build(CASE), LIBRARY)
+    prepared = prepare(case_of(misuse), build(case_of(misuse)), LIBRARY)
+    wrong = misused(prepared)
+    before, after = (described(one.packed, one.state, one.activation, one.bias) for one in (right, wrong))
+    assert sum(before[name] != after[name] for name in before) == 1
+    assert described(prepared.packed, prepared.state, prepared.activation, prepared.bias) == before
+
+
+def test_nothing_is_wrong_where_nothing_is_asked_for() -> None:
+    prepared = prepare(CASE, build(CASE), LIBRARY)
+    assert misused(prepared) is prepared
+
+
+@pytest.mark.parametrize(
+    ("misuse", "paths"),
+    [
+        (Misuse.NONE, {"dequantize_4bit", "matmul_4bit", "gemv_4bit", "linear4bit"}),
+        (Misuse.SHORT_ACTIVATION, {"matmul_4bit", "gemv_4bit", "linear4bit"}),
+        (Misuse.INTEGER_ACTIVATION, {"matmul_4bit", "gemv_4bit", "linear4bit"}),
+        (Misuse.CPU_ACTIVATION, set()),
+        (Misuse.LONG_BIAS, {"matmul_4bit", "linear4bit"}),
+        (Misuse.SHORT_ABSMAX, {"dequantize_4bit", "matmul_4bit", "gemv_4bit"}),
+        (Misuse.FOREIGN_STATE, {"dequantize_4bit", "matmul_4bit", "gemv_4bit"}),
+    ],
+)
+def test_paths_run_where_they_read_what_is_wrong(misuse: Misuse, paths: set[str]) -> None:
+    names = ("dequantize_4bit", "matmul_4bit", "gemv_4bit", "linear4bit")
+    assert {name for name in names if concerns(case_of(misuse), BY_NAME[name], LIBRARY)} == paths
+
+
+def test_where_there_is_nothing_to_spoil_no_path_runs() -> None:
+    for misuse in WRONG:
+        case = Case(execution=Execution(misuse=misuse))
+        assert not any(concerns(case, path, LIBRARY) for path in BY_NAME.values()), misuse
+
+
+@pytest.mark.parametrize("misuse", WRONG)
+def test_an_exception_is_due_from_every_call_but_the_quantization(misuse: Misuse) -> None:
+    for path in BY_NAME.values():
+        if concerns(case_of(misuse), path, LIBRARY):
+            assert contract.rule(case_of(misuse), path.surface, LIBRARY).ruling is Ruling.INVALID
+    assert contract.rule(case_of(misuse), QUANTIZE_SURFACE, LIBRARY).ruling is not Ruling.INVALID
+
+
+@pytest.mark.parametrize("misuse", [Misuse.SHORT_ACTIVATION, Misuse.LONG_BIAS, Misuse.INTEGER_ACTIVATION])
+def test_a_path_that_raises_is_right(misuse: Misuse) -> None:
+    for verdict in run_case(case_of(misuse), LIBRARY, lambda _: None):
+        if verdict.path in {"dequantize_linear", "matmul_4bit"}:
+            assert verdict.symptom is None
+            assert "Error" in verdict.got
+
+
+@pytest.mark.parametrize("misuse", [misuse for misuse in WRONG if misuse is not Misuse.CPU_ACTIVATION])
+def test_a_script_does_the_same(misuse: Misuse) -> None:
+    case = case_of(misuse)
+    script = write_script(finding("matmul_4bit", "missing error", case, ruling="invalid"))
+    _, _, names = execute(script)
+    wrong = misused(prepare(case, build(case), LIBRARY))
+    assert described(names["packed"], names["state"], names["x"], names["bias"]) == described(
+        wrong.packed, wrong.state, wrong.activation, wrong.bias
+    )
