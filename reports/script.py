@@ -19,7 +19,7 @@ from reports.script_range import range_check
 from reports.script_reference import value_check
 from reports.script_relation import relation_check
 from reports.text import one_line
-from strategies.case import Fill, Layout, Memory, Stream
+from strategies.case import Fill, FloatDType, Layout, Memory, Stream
 
 HANG_TIMEOUT: Final = 30
 """Seconds after which a script calls a hang a hang; the call takes milliseconds, a cold start about ten seconds."""
@@ -33,6 +33,7 @@ def write_script(finding: Finding) -> str:
     parts = [
         _docstring(finding),
         _imports(finding, dies=dies),
+        _default_dtype(finding),
         _sources(finding),
         _switches() if multiplies and device == "cuda" else "",
     ]
@@ -64,6 +65,11 @@ def _imports(finding: Finding, *, dies: bool) -> str:
     libraries = ["import torch"] + (["import bitsandbytes as bnb"] if "bnb." in call else [])
     modules = [f"import {name}" for name, here in needed.items() if here]
     return "\n".join([*modules, "", *libraries, "import bitsandbytes.functional as F"])
+
+
+def _default_dtype(finding: Finding) -> str:
+    dtype = finding.case.execution.default_dtype
+    return "" if dtype is FloatDType.FLOAT32 else f"torch.set_default_dtype({_dtype(dtype.value)})"
 
 
 def _switches() -> str:

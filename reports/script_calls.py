@@ -201,7 +201,7 @@ def _quantize_out(case: Case) -> list[str]:
     blocks = math.ceil(case.weight.elements / case.quantization.blocksize)
     call = quantize_call(case).removesuffix(")") + ", absmax=absmax, out=torch.zeros_like(packed))"
     return [
-        f'absmax = torch.full(({blocks},), float("nan"), device=weight.device)',
+        f'absmax = torch.full(({blocks},), float("nan"), dtype=torch.float32, device=weight.device)',
         f"packed, state = {call}",
         "result = F.dequantize_4bit(packed, state)",
     ]

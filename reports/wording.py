@@ -12,6 +12,7 @@ LABELS: Final = {
     "execution.mode": "mode",
     "execution.relation": "relation",
     "execution.misuse": "the call",
+    "execution.default_dtype": "torch's default dtype",
     "bias": "bias",
     "quantization.compress_statistics": "compress_statistics",
     "quantization.storage": "quant_storage",

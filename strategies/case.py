@@ -249,6 +249,7 @@ class Execution:
     mode: Mode = Mode.CALL
     relation: Relation = Relation.NONE
     misuse: Misuse = Misuse.NONE
+    default_dtype: FloatDType = FloatDType.FLOAT32  # what the caller has told torch.set_default_dtype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +355,7 @@ _CHOICES: Final[dict[str, type[enum.Enum]]] = {
     "execution.mode": Mode,
     "execution.relation": Relation,
     "execution.misuse": Misuse,
+    "execution.default_dtype": FloatDType,
 }
 _FLAGS: Final = frozenset({"quantization.compress_statistics", "bias", "execution.grad"})
 

@@ -19,6 +19,7 @@ MAX_DRAWN_SEED = 2**16 - 1
 _LAYOUTS = st.sampled_from(Layout)
 _DTYPES = st.sampled_from(FloatDType)
 _FILLS = st.sampled_from(Fill)
+_DEFAULT_DTYPES = st.sampled_from([*([FloatDType.FLOAT32] * 8), FloatDType.FLOAT16, FloatDType.BFLOAT16])
 _FLAGS = st.booleans()
 _RELATIONS = st.sampled_from([relation for relation in Relation if relation is not Relation.NONE])
 _MISUSES = st.sampled_from([misuse for misuse in Misuse if misuse is not Misuse.NONE])
@@ -47,7 +48,7 @@ def cases(draw: st.DrawFn) -> Case:
         activation=draw(activations()),
         bias=draw(_FLAGS),
         memory=draw(layouts()),
-        execution=Execution(grad=draw(_FLAGS)),
+        execution=Execution(grad=draw(_FLAGS), default_dtype=draw(_DEFAULT_DTYPES)),
         seed=draw(_SEEDS),
     )
 

@@ -33,6 +33,7 @@ from strategies.case import (
 
 CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "execution.grad": (False, True),
+    "execution.default_dtype": tuple(FloatDType),
     "execution.mode": tuple(Mode),
     "execution.relation": tuple(Relation),
     "execution.misuse": tuple(Misuse),

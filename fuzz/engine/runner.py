@@ -13,6 +13,7 @@ from typing import Final
 import torch
 
 from fuzz.engine import contract, paths
+from fuzz.engine.ambient import ambient, forget
 from fuzz.engine.calls import Placed, Prepared, place, quantize
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
@@ -76,6 +77,7 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
     Yields:
         Verdicts of the quantization and of each path. After a lost context nothing more is run.
     """
+    forget()
     inputs = build(case)
     prepared, verdict = _quantize(case, inputs, library, announce, selection.provocation_of(paths.QUANTIZE))
     yield verdict
@@ -170,7 +172,7 @@ def _is_dense(path: Path, case: Case, library: Library) -> bool:
 
 def _run(path: Path, prepared: Prepared, provocation: Provocation) -> Finished:
     call = partial(path.run, prepared)
-    with torch.set_grad_enabled(prepared.case.execution.grad):
+    with torch.set_grad_enabled(prepared.case.execution.grad), ambient(prepared.case):
         try:
             result = call_while_pending(read_by_calls(prepared), call) if _is_pending(provocation, prepared.library) else call()
             _synchronize(prepared.library)
@@ -217,7 +219,8 @@ def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation)
     placed = place(question.case, inputs, question.library)
     watch = before_quantizing(placed)
     try:
-        prepared = _prepare(question, placed, provocation)
+        with ambient(question.case):
+            prepared = _prepare(question, placed, provocation)
         _synchronize(question.library)
     except Exception as error:  # noqa: BLE001
         return None, judge_error(question, error)
