@@ -8,6 +8,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from strategies.case import Activation, Fill, FloatDType
+from strategies.evenly import evenly
 
 BATCHES: Final = (2, 3, 4, 5, 8, 16, 17, 32, 33, 64, 65)
 """Both sides of the row counts at which 0.50's dispatch changes kernels (`backends/cuda/ops.py`, `csrc/gemm_4bit.cu`)."""
@@ -19,7 +20,7 @@ MAX_DRAWN_ROWS: Final = 130
 def leading_shapes() -> st.SearchStrategy[tuple[int, ...]]:
     """Shapes before the last dimension; one row in about a third of the draws, because that is where gemv lives."""
     batch = st.one_of(st.integers(1, 8), st.sampled_from(BATCHES), st.integers(1, MAX_DRAWN_ROWS))
-    return st.one_of(
+    return evenly(
         st.sampled_from([(), (1,), (1, 1)]),
         batch.map(lambda rows: (rows,)),
         st.tuples(st.integers(1, 4), st.integers(1, MAX_DRAWN_ROWS // 4)),

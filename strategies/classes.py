@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strategies import fields
-from strategies.case import Case, Layout, Memory, Misuse, Mode, Relation
+from strategies.case import Case, FloatDType, Layout, Memory, Misuse, Mode, Relation
 
 _SMALL: Final = 64
 """Sizes below the smallest tile of the tensor-core kernels, which only the tails of their loops see."""
@@ -72,12 +72,20 @@ def _related_and_moved(relation: str, memory: str) -> bool:
     return _related(relation) and memory != str(Memory.CONTIGUOUS.value)
 
 
+def _not_default_and_related(dtype: str, relation: str) -> bool:
+    return _related(relation) and dtype != str(FloatDType.FLOAT32.value)
+
+
 def _misused(misuse: str) -> bool:
     return misuse != str(Misuse.NONE.value)
 
 
 def _misused_and_not(neutral: object) -> Callable[[str, str], bool]:
     return lambda misuse, other: _misused(misuse) and other != str(neutral)
+
+
+def _not_default_and_misused(dtype: str, misuse: str) -> bool:
+    return _misused(misuse) and dtype != str(FloatDType.FLOAT32.value)
 
 
 _MEMORIES: Final = tuple(name for name in fields.CHOICES if name.startswith("memory."))
@@ -90,7 +98,10 @@ EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingP
         ("execution.grad", "execution.relation"): lambda grad, relation: _related(relation) and grad != str(False),
         ("execution.mode", "execution.relation"): _related_and_more,
         **{("execution.relation", name): _related_and_moved for name in _MEMORIES},
+        # Another default dtype changes what is stored, which is another failure than that of the relation.
+        ("execution.default_dtype", "execution.relation"): _not_default_and_related,
         # One thing is wrong at a time.
+        ("execution.default_dtype", "execution.misuse"): _not_default_and_misused,
         ("execution.misuse", "execution.mode"): _misused_and_not(Mode.CALL.value),
         ("execution.misuse", "execution.relation"): _misused_and_not(Relation.NONE.value),
         ("execution.misuse", "weight.layout"): _misused_and_not(Layout.OUT_IN.value),

@@ -7,6 +7,8 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from strategies.evenly import evenly
+
 LANDMARKS: Final = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096)
 """Warp, tile, chunk and block sizes of the kernels and what is built from them."""
 
@@ -39,7 +41,7 @@ def multiples(of: int, limit: int) -> st.SearchStrategy[int]:
 @functools.cache
 def _in_features(blocksize: int) -> st.SearchStrategy[int]:
     # Every second time a multiple of the blocksize: that is the condition of every fast path, not to be left to luck.
-    return st.one_of(multiples(blocksize, 8192), sizes(4096))
+    return evenly(multiples(blocksize, 8192), sizes(4096))
 
 
 @st.composite

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
+from fuzz.campaign.explore import explore
 from strategies.case import (
     Activation,
     Case,
@@ -14,6 +14,7 @@ from strategies.case import (
     Layout,
     Layouts,
     Memory,
+    Misuse,
     Mode,
     PackedView,
     Quantization,
@@ -30,23 +31,21 @@ BUSY = Case(
     activation=Activation(leading=(3, 11), dtype=FloatDType.BFLOAT16, fill=Fill.CANCELLING),
     bias=True,
     memory=Layouts(weight=Memory.TRANSPOSED, packed=Memory.OFFSET, absmax=Memory.STRIDED, activation=Memory.EXPANDED, bias=Memory.GUARDED),
-    execution=Execution(grad=True, mode=Mode.OUT, relation=Relation.SIGN),
+    execution=Execution(grad=True, mode=Mode.OUT, relation=Relation.SIGN, misuse=Misuse.SHORT_BIAS, default_dtype=FloatDType.BFLOAT16),
     seed=77,
 )
 """A Case in which no field is neutral."""
 
 
 def draw(strategy: SearchStrategy[Case], count: int) -> list[Case]:
-    """The same `count` Cases each time."""
+    """The same `count` Cases each time, drawn as a run draws them."""
     drawn: list[Case] = []
 
-    @seed(1)
-    @settings(max_examples=count, database=None, derandomize=False, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(strategy)
-    def collect(case: Case) -> None:
+    def visit(case: Case) -> bool:
         drawn.append(case)
+        return len(drawn) < count
 
-    collect()
+    explore(strategy, 1, visit)
     return drawn
 
 

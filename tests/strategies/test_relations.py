@@ -38,7 +38,13 @@ def test_every_related_case_has_the_layout_that_all_paths_take_and_no_gradients(
     assert {case.memory for case in drawn} == {Layouts()}
 
 
-FIXED = {"weight.layout", "execution.grad", *fields.QUESTIONS, *(name for name in fields.CHOICES if name.startswith("memory."))}
+FIXED = {
+    "weight.layout",
+    "execution.grad",
+    "execution.default_dtype",
+    *fields.QUESTIONS,
+    *(name for name in fields.CHOICES if name.startswith("memory.")),
+}
 
 
 @pytest.mark.parametrize("name", [name for name in fields.CHOICES if name not in FIXED])
@@ -66,14 +72,13 @@ def test_json_round_trip(case: Case) -> None:
 @pytest.mark.parametrize("relation", Relation)
 def test_json_has_the_relation_by_its_value(relation: Relation) -> None:
     case = dataclasses.replace(BUSY, execution=Execution(grad=True, relation=relation))
-    assert case.to_json()["execution"] == {"grad": True, "mode": "call", "relation": relation.value}
+    assert case.to_json()["execution"]["relation"] == relation.value
     assert Case.from_json(case.to_json()) == case
 
 
 def test_a_case_that_was_written_before_there_were_relations_has_none() -> None:
     old = Case(execution=Execution(grad=True)).to_json()
     del old["execution"]["relation"]
-    assert old["execution"] == {"grad": True, "mode": "call"}
     assert Case.from_json(old) == Case(execution=Execution(grad=True, relation=Relation.NONE))
 
 
