@@ -21,6 +21,8 @@ from strategies.case import Case, Misuse
 
 _OF_ACTIVATION: Final = frozenset({Misuse.SHORT_ACTIVATION, Misuse.LONG_ACTIVATION, Misuse.INTEGER_ACTIVATION, Misuse.CPU_ACTIVATION})
 _OF_BIAS: Final = frozenset({Misuse.SHORT_BIAS, Misuse.LONG_BIAS})
+_PRODUCTS_OF_TORCH: Final = frozenset({"dequantize_linear"})
+"""Paths whose product is torch's: what it makes of an activation or a bias says nothing about the library."""
 
 
 def concerns(case: Case, path: Path, library: Library) -> bool:
@@ -28,11 +30,12 @@ def concerns(case: Case, path: Path, library: Library) -> bool:
     misuse = case.execution.misuse
     if misuse is Misuse.NONE:
         return True
+    multiplies = path.yields is Yields.PRODUCT and path.name not in _PRODUCTS_OF_TORCH
     if misuse in _OF_ACTIVATION:
         possible = case.weight.in_features > 1 and (misuse is not Misuse.CPU_ACTIVATION or library.device == "cuda")
-        return possible and path.yields is Yields.PRODUCT
+        return possible and multiplies
     if misuse in _OF_BIAS:
-        return case.bias and case.weight.out_features > 1 and path.yields is Yields.PRODUCT and path.adds_bias
+        return case.bias and case.weight.out_features > 1 and multiplies and path.adds_bias
     return _has_two_blocks(case) and path.surface in STORED_SURFACES
 
 
