@@ -34,6 +34,7 @@ def write_script(finding: Finding) -> str:
         _docstring(finding),
         _imports(finding, dies=dies),
         _default_dtype(finding),
+        _filled_memory(finding),
         _sources(finding),
         _switches() if multiplies and device == "cuda" else "",
     ]
@@ -70,6 +71,16 @@ def _imports(finding: Finding, *, dies: bool) -> str:
 def _default_dtype(finding: Finding) -> str:
     dtype = finding.case.execution.default_dtype
     return "" if dtype is FloatDType.FLOAT32 else f"torch.set_default_dtype({_dtype(dtype.value)})"
+
+
+def _filled_memory(finding: Finding) -> str:
+    if not finding.case.is_empty:
+        return ""
+    return (
+        "# torch fills what it allocates with NaN (torch.utils.deterministic.fill_uninitialized_memory), so that what is\n"
+        "# never written does not look right by chance.\n"
+        "torch.use_deterministic_algorithms(True, warn_only=True)"
+    )
 
 
 def _switches() -> str:

@@ -60,6 +60,7 @@ _FLAGS: Final = {
 """What it means that a flag is set, behind "when" and behind "with"."""
 
 _SIZE_WORDS: Final = {
+    "zero": "zero",
     "odd": "odd",
     "even": "even",
     "unaligned": "unaligned",
@@ -69,7 +70,7 @@ _SIZE_WORDS: Final = {
     "irregular": "certain",
     "any": "any",
 }
-_ROW_WORDS: Final = {"large": "many rows", "small": "few rows"}
+_ROW_WORDS: Final = {"zero": "no rows", "large": "many rows", "small": "few rows"}
 
 
 def label(name: str) -> str:

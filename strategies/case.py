@@ -295,6 +295,11 @@ class Case:
         """Shape of `x @ W.T`, as `torch.nn.functional.linear` documents it."""
         return (*self.activation.leading, self.weight.out_features)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether a size is zero, so that there is nothing to compute with or to compute."""
+        return 0 in {self.weight.out_features, self.weight.in_features, self.activation.rows}
+
     def seed_of(self, stream: Stream) -> int:
         """The seed of one tensor's fill, so that no two tensors of a Case are filled alike."""
         return _SEED_STEP * self.seed + stream
@@ -324,7 +329,7 @@ def _require(condition: object, message: str) -> None:
 
 
 def _require_dimension(name: str, size: int) -> None:
-    _require(1 <= size <= MAX_DIMENSION, f"{name} is {size}, not between 1 and {MAX_DIMENSION}")
+    _require(0 <= size <= MAX_DIMENSION, f"{name} is {size}, not between 0 and {MAX_DIMENSION}")
 
 
 def _encode(value: Any) -> Any:

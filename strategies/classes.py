@@ -19,11 +19,11 @@ _SMALL: Final = 64
 
 _WARP: Final = 32
 
-SIZE_CLASSES: Final = ("1", "odd, < 64", "even, < 64", "odd, >= 64", "even, >= 64", "% 32 == 0, >= 64")
-ROW_CLASSES: Final = ("1", "2 to 4", "5 to 16", "17 to 64", "65 and more")
+SIZE_CLASSES: Final = ("0", "1", "odd, < 64", "even, < 64", "odd, >= 64", "even, >= 64", "% 32 == 0, >= 64")
+ROW_CLASSES: Final = ("0", "1", "2 to 4", "5 to 16", "17 to 64", "65 and more")
 """Rows on both sides of where 0.50 goes from one kernel to the next (`_gemm_4bit_use_custom_fn` and csrc/gemm_4bit.cu)."""
 
-_ROW_LIMITS: Final = (1, 4, 16, 64)
+_ROW_LIMITS: Final = (0, 1, 4, 16, 64)
 
 CLASSES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {name: tuple(str(fields.json_value(value)) for value in values) for name, values in fields.CHOICES.items()}
@@ -42,13 +42,13 @@ def classes_of(case: Case) -> dict[str, str]:
 
 def size_class(size: int) -> str:
     """The class of a number of features."""
-    if size == 1:
-        return SIZE_CLASSES[0]
+    if size <= 1:
+        return SIZE_CLASSES[size]
     if size < _SMALL:
-        return SIZE_CLASSES[1 if size % 2 else 2]
+        return SIZE_CLASSES[2 if size % 2 else 3]
     if size % _WARP == 0:
-        return SIZE_CLASSES[5]
-    return SIZE_CLASSES[3 if size % 2 else 4]
+        return SIZE_CLASSES[6]
+    return SIZE_CLASSES[4 if size % 2 else 5]
 
 
 def row_class(rows: int) -> str:
@@ -57,7 +57,7 @@ def row_class(rows: int) -> str:
 
 
 def _one_row_only(rank: str, rows: str) -> bool:
-    return rank == "1" and rows != ROW_CLASSES[0]
+    return rank == "1" and rows != ROW_CLASSES[1]
 
 
 def _related(relation: str) -> bool:
@@ -90,6 +90,27 @@ def _not_default_and_misused(dtype: str, misuse: str) -> bool:
 
 _MEMORIES: Final = tuple(name for name in fields.CHOICES if name.startswith("memory."))
 
+_DULL_BESIDE_ZERO: Final = (*fields.QUESTIONS, *_MEMORIES)
+
+
+def _in_order(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one < other else (other, one)
+
+
+def _zero_and_more(size: str, name: str) -> Callable[[str, str], bool]:
+    neutral = str(fields.json_value(fields.neutral(name)))
+
+    def excluded(first: str, second: str) -> bool:
+        by_name = dict(zip(_in_order(size, name), (first, second), strict=True))
+        return by_name[size] == SIZE_CLASSES[0] and by_name[name] != neutral
+
+    return excluded
+
+
+def _two_zeros(first: str, second: str) -> bool:
+    return first == second == SIZE_CLASSES[0]
+
+
 EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingProxyType(
     {
         ("activation.rank", fields.ROWS): _one_row_only,  # an activation of rank 1 is one row
@@ -100,6 +121,9 @@ EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingP
         **{("execution.relation", name): _related_and_moved for name in _MEMORIES},
         # Another default dtype changes what is stored, which is another failure than that of the relation.
         ("execution.default_dtype", "execution.relation"): _not_default_and_related,
+        # A size of zero is drawn with plain calls only.
+        **{_in_order(size, name): _zero_and_more(size, name) for size in fields.SIZES for name in _DULL_BESIDE_ZERO},
+        **dict.fromkeys(combinations(sorted(fields.SIZES), 2), _two_zeros),
         # One thing is wrong at a time.
         ("execution.default_dtype", "execution.misuse"): _not_default_and_misused,
         ("execution.misuse", "execution.mode"): _misused_and_not(Mode.CALL.value),

@@ -142,10 +142,10 @@ def canonical(case: Case) -> Case:
 def triggers(case: Case) -> dict[str, Any]:
     """The choice fields of `case` that are not neutral, as in its JSON; all necessary if the Case is minimal.
 
-    Several rows need a second dimension, which is then no trigger.
+    Several rows, or none, need a second dimension, which is then no trigger.
     """
     names = [name for name in CHOICES if get(case, name) != neutral(name)]
-    if case.activation.rows > 1 and case.activation.rank == 2:  # noqa: PLR2004
+    if case.activation.rows != 1 and case.activation.rank == 2:  # noqa: PLR2004
         names.remove("activation.rank")
     return {name: json_value(get(case, name)) for name in names}
 

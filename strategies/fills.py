@@ -23,7 +23,10 @@ def ones(shape: tuple[int, ...], seed: int) -> torch.Tensor:  # noqa: ARG001 - o
 def one_hot(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Zeros with a single one in each row, at a place that moves by one from row to row."""
     columns = shape[-1]
-    result = torch.zeros(shape, dtype=torch.float64).reshape(-1, columns)
+    result = torch.zeros(shape, dtype=torch.float64)
+    if not result.numel():
+        return result
+    result = result.reshape(-1, columns)
     rows = torch.arange(len(result))
     result[rows, (rows + seed) % columns] = 1.0
     return result.reshape(shape)
@@ -99,14 +102,16 @@ def zero_blocks(shape: tuple[int, ...], seed: int) -> torch.Tensor:
 def infinite(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Ones, and infinity in one place."""
     result = torch.ones(shape, dtype=torch.float64).flatten()
-    result[seed % len(result)] = torch.inf
+    if len(result):
+        result[seed % len(result)] = torch.inf
     return result.reshape(shape)
 
 
 def nan(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Ones, and NaN in one place."""
     result = torch.ones(shape, dtype=torch.float64).flatten()
-    result[seed % len(result)] = torch.nan
+    if len(result):
+        result[seed % len(result)] = torch.nan
     return result.reshape(shape)
 
 

@@ -85,6 +85,14 @@ ROWS: Final = (
     ),
     Row(
         ruling=Ruling.UNSPECIFIED,
+        source=(
+            "no document says what a size of zero gives; torch.nn.functional.linear gives no rows, no outputs, or, where nothing is "
+            "summed, the bias or zeros"
+        ),
+        when=lambda case, library: case.is_empty,  # noqa: ARG005
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
         source="docstring of functional.quantize_4bit: silent on a quant_storage that the packed bytes do not fill",
         when=_storage_does_not_divide,
     ),

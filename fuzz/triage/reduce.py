@@ -35,6 +35,9 @@ TRADES: Final = ((fields.DIMENSIONS[0], fields.DIMENSIONS[1]), (fields.DIMENSION
 TURNED_FILLS: Final = (Fill.ONE_HOT, Fill.INTEGERS, Fill.NORMAL)
 """Fillings that are tried when a weight is turned around."""
 
+ALIGNED: Final = 64
+"""A size that is tried in place of zero, which is a multiple of everything."""
+
 MAX_ROUNDS: Final = 16
 """Rounds over all fields; the second usually changes nothing and ends the reduction."""
 
@@ -60,7 +63,7 @@ def reduce_case(case: Case, fails: Callable[[Case], bool]) -> Reduction:
         fails: tells whether a Case still shows the same failure; may raise `OutOfTime`.
 
     The result is minimal in this sense: no choice field can be set to a duller value, and no dimension made smaller
-    by one, with the failure still there.
+    by one, with the failure still there; a size of zero stays only where that of one does not fail.
     """
     reducer = _Reducer(case, fails)
     try:
@@ -167,6 +170,8 @@ class _Reducer:
         """
         for smaller, larger in TRADES:
             size, other = fields.get(self.best, smaller), fields.get(self.best, larger)
+            if not size:
+                continue
             for less in sorted({1, 2, size // 2, size - 1} - {0}):
                 for more in dict.fromkeys((-(-size // less) * other, 2 * other, 3 * other, 4 * other)):
                     if less < size and self._try_sizes({smaller: less, larger: more}):
@@ -195,7 +200,12 @@ class _Reducer:
 
 
 def _shrink(size: int, attempt: Callable[[int], bool]) -> None:
-    """Make an integer small: probe powers of two from below, then halve it, then subtract powers of two from what still fails."""
+    """Make an integer small: probe powers of two from below, then halve it, then subtract powers of two from what still fails.
+
+    Zero is the oddest size and not the smallest: one is tried in its place, and a size that is aligned in every respect.
+    """
+    if not size:
+        size = next((other for other in (1, ALIGNED) if attempt(other)), 0)
     for power in range((size - 1).bit_length()):
         if attempt(2**power):
             size = 2**power

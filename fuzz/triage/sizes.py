@@ -22,9 +22,9 @@ POWERS: Final = tuple(2**power for power in range(1, 13))
 ROUND: Final = 4096
 """A multiple of every modulus, for sizes that have to be harmless in every respect but their length."""
 
-WORDS: Final = ("odd", "unaligned", "even", "aligned", "large", "small", "irregular")
+WORDS: Final = ("zero", "odd", "unaligned", "even", "aligned", "large", "small", "irregular")
 
-_PART: Final = re.compile(r"(>=|<=|==|>|%) ?([1-9][0-9]{0,9}|blocksize)(?: (==|!=) 0)?")
+_PART: Final = re.compile(r"(>=|<=|==|>|%) ?(0|[1-9][0-9]{0,9}|blocksize)(?: (==|!=) 0)?")
 
 
 class SizeRuleError(ValueError):
@@ -36,7 +36,8 @@ class SizeRule:
     """Which sizes fail.
 
     Attributes:
-        least, most: bounds, both included; `most` None: no upper bound.
+        least, most: bounds, both included; `most` None: no upper bound. Only `ZERO` holds for zero: what fails for nothing at
+            all fails for another reason than what fails for something.
         multiple_of: failing sizes are multiples of it; `BLOCKSIZE` for that of the Case.
         not_multiple_of: failing sizes are no multiples of it; `BLOCKSIZE` for that of the Case, None for no such part.
         beyond_block: failing sizes are larger than the Case's blocksize; of a rule that was learned, `least` is 1 then.
@@ -76,6 +77,8 @@ class SizeRule:
         """The rule without its numbers, which may depend on the device: "odd+large", say."""
         if self.passing:
             return "irregular"
+        if self == ZERO:
+            return "zero"
         words = []
         if self.not_multiple_of is not None:
             words.append("odd" if self.not_multiple_of == POWERS[0] else "unaligned")
@@ -117,7 +120,10 @@ def _number(modulus: int | str, blocksize: int) -> int:
     return modulus if isinstance(modulus, int) else blocksize
 
 
+ZERO: Final = SizeRule(least=0, most=0)
+
 _FROM_WORD: Final[dict[str, SizeRule]] = {
+    "zero": ZERO,
     "odd": SizeRule(not_multiple_of=2),
     "unaligned": SizeRule(not_multiple_of=POWERS[-1]),
     "even": SizeRule(multiple_of=2),
@@ -142,6 +148,8 @@ def parse(text: str) -> SizeRule:
         raise SizeRuleError(f"{text!r} has several parts about multiples where a rule has one")
     if len(rules) > 1 and any(rule.passing for rule in rules):
         raise SizeRuleError(f"{text!r} has more parts than 'irregular', which stands alone")
+    if len(rules) > 1 and ZERO in rules:
+        raise SizeRuleError(f"{text!r} has more parts than 'zero', which stands alone")
     rule = _together(rules)
     if rule == SizeRule():
         raise SizeRuleError(f"{text!r} is so of every size")
@@ -151,14 +159,22 @@ def parse(text: str) -> SizeRule:
 def _parse_part(text: str) -> SizeRule:
     found = _PART.fullmatch(text)
     sign, number, equals = found.groups() if found else ("", "", None)
-    relative = sign in {"%", ">"}
-    if not found or (sign == "%") != (equals is not None) or (number == BLOCKSIZE) > relative or (sign == ">" and number != BLOCKSIZE):
+    relative, misplaced = sign in {"%", ">"}, number == "0" and sign != "=="
+    if (
+        not found
+        or misplaced
+        or (sign == "%") != (equals is not None)
+        or (number == BLOCKSIZE) > relative
+        or (sign == ">" and number != BLOCKSIZE)
+    ):
         raise SizeRuleError(f'{text!r} is not a rule about a size, such as "odd", "% 64 != 0" or ">= 33"')
     if sign == ">":
         return SizeRule(beyond_block=True)
     if sign == "%":
         modulus = number if number == BLOCKSIZE else int(number)
         return SizeRule(not_multiple_of=modulus) if equals == "!=" else SizeRule(multiple_of=modulus)
+    if number == "0":
+        return ZERO
     return SizeRule(least=int(number) if sign in {">=", "=="} else 1, most=int(number) if sign in {"<=", "=="} else None)
 
 
@@ -189,6 +205,8 @@ def learn(outcomes: Mapping[int, bool]) -> SizeRule | None:
     """
     failing = sorted(size for size, fails in outcomes.items() if fails)
     passing = sorted(size for size, fails in outcomes.items() if not fails)
+    if failing == [0]:
+        return ZERO if passing else None
     if not failing:
         raise ValueError("a rule about failing sizes needs one that fails")
     if not passing:

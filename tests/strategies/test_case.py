@@ -127,13 +127,12 @@ def test_only_a_version_is_the_default_case() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("weight.out_features", 0),
         ("weight.out_features", -1),
         ("weight.out_features", True),
         ("weight.out_features", 1.0),
         ("weight.out_features", "1"),
         ("weight.out_features", None),
-        ("weight.in_features", 0),
+        ("weight.in_features", -1),
         ("weight.in_features", MAX_DIMENSION + 1),
         ("weight.in_features", 10**30),
         ("weight.in_features", [1]),
@@ -162,7 +161,7 @@ def test_only_a_version_is_the_default_case() -> None:
         ("activation.leading", None),
         ("activation.leading", 4),
         ("activation.leading", "12"),
-        ("activation.leading", [0]),
+        ("activation.leading", [-1]),
         ("activation.leading", [True]),
         ("activation.leading", [1.5]),
         ("activation.leading", [[1]]),
@@ -238,8 +237,8 @@ def test_the_largest_allowed_sizes_are_accepted() -> None:
 
 
 def test_a_case_cannot_be_built_outside_of_its_range_either() -> None:
-    with pytest.raises(CaseError, match=r"weight\.in_features is 0"):
-        Case(weight=Weight(in_features=0))
+    with pytest.raises(CaseError, match=r"weight\.in_features is -1"):
+        Case(weight=Weight(in_features=-1))
     with pytest.raises(CaseError, match="blocksize 48"):
         Case(quantization=Quantization(blocksize=48))
 

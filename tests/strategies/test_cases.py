@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import find, settings
+from hypothesis.strategies import SearchStrategy
 
 from strategies import fields
 from strategies.activations import MAX_DRAWN_ROWS
-from strategies.case import Activation, Case, FloatDType, Layout, Mode, Relation, Weight
-from strategies.cases import MAX_DRAWN_SEED, cases, cases_in
+from strategies.case import Activation, Case, FloatDType, Layout, Layouts, Mode, Relation, Weight
+from strategies.cases import MAX_DRAWN_SEED, cases, cases_in, misused_cases, related_cases
 from strategies.shapes import MAX_DRAWN_ELEMENTS
 from tests.strategies.helpers import draw
 
@@ -35,6 +36,24 @@ def test_every_choice_is_drawn_often(drawn: list[Case], name: str) -> None:
 def test_questions_are_left_to_strategies_of_their_own(drawn: list[Case]) -> None:
     assert {case.execution.relation for case in drawn} == {Relation.NONE}
     assert {case.execution.mode for case in drawn} == {Mode.CALL}
+
+
+@pytest.mark.parametrize("name", fields.SIZES)
+def test_each_size_is_zero_now_and_then_and_nothing_is_laid_out_then(drawn: list[Case], name: str) -> None:
+    empty = [case for case in drawn if fields.get(case, name) == 0]
+    assert DRAWS // 60 < len(empty) < DRAWS // 15
+    assert all(case.is_empty for case in empty)
+    assert {case.memory for case in empty} == {Layouts()}
+    assert {fields.get(case, other) == 0 for case in empty for other in fields.SIZES if other != name} == {False}
+
+
+def test_one_case_in_ten_is_empty(drawn: list[Case]) -> None:
+    assert 0.05 < sum(case.is_empty for case in drawn) / DRAWS < 0.15
+
+
+@pytest.mark.parametrize("strategy", [related_cases(), misused_cases(), *(cases_in(mode) for mode in Mode if mode is not Mode.CALL)])
+def test_other_questions_are_asked_of_cases_with_something_in_them(strategy: SearchStrategy[Case]) -> None:
+    assert not any(case.is_empty for case in draw(strategy, 100))
 
 
 @pytest.mark.parametrize("mode", Mode)

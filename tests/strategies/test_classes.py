@@ -18,13 +18,13 @@ DRAWS = 500
 
 @pytest.mark.parametrize(
     ("size", "wanted"),
-    [(1, 0), (3, 1), (63, 1), (2, 2), (32, 2), (62, 2), (65, 3), (4097, 3), (66, 4), (80, 4), (64, 5), (96, 5), (4096, 5)],
+    [(0, 0), (1, 1), (3, 2), (63, 2), (2, 3), (32, 3), (62, 3), (65, 4), (4097, 4), (66, 5), (80, 5), (64, 6), (96, 6), (4096, 6)],
 )
 def test_classes_of_sizes(size: int, wanted: int) -> None:
     assert size_class(size) == SIZE_CLASSES[wanted]
 
 
-@pytest.mark.parametrize(("rows", "wanted"), [(0, 0), (1, 0), (2, 1), (4, 1), (5, 2), (16, 2), (17, 3), (64, 3), (65, 4), (10**6, 4)])
+@pytest.mark.parametrize(("rows", "wanted"), [(0, 0), (1, 1), (2, 2), (4, 2), (5, 3), (16, 3), (17, 4), (64, 4), (65, 5), (10**6, 5)])
 def test_classes_of_rows(rows: int, wanted: int) -> None:
     assert row_class(rows) == ROW_CLASSES[wanted]
 

@@ -149,9 +149,9 @@ def test_several_rows_do_not_fit_into_one_dimension(leading: tuple[int, ...]) ->
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("weight.in_features", 0, r"weight\.in_features is 0"),
+        ("weight.in_features", -1, r"weight\.in_features is -1"),
         ("weight.out_features", MAX_DIMENSION + 1, r"weight\.out_features is 65537"),
-        ("activation.rows", 0, r"activation\.leading is 0"),
+        ("activation.rows", -1, r"activation\.leading is -1"),
         ("activation.rows", MAX_DIMENSION + 1, r"activation\.leading is 65537"),
         ("activation.rank", 4, r"activation\.leading has more than 2 dimensions"),
         ("quantization.blocksize", 48, "blocksize 48"),

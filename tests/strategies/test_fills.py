@@ -149,6 +149,14 @@ def test_products_of_huge_values_leave_the_range_of_float16_and_those_of_tiny_on
     assert {-1.0, 1.0} == set(huge((100, 100), 4).sign().flatten().tolist()) == set(tiny((100, 100), 4).sign().flatten().tolist())
 
 
+@pytest.mark.parametrize("fill", Fill)
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 5), (2, 0, 4)])
+def test_nothing_can_be_filled(fill: Fill, shape: tuple[int, ...]) -> None:
+    filled = FILLS[fill](shape, SEED)
+    assert tuple(filled.shape) == shape
+    assert filled.dtype is torch.float64
+
+
 @pytest.mark.parametrize("columns", [1, 2, 7, 64, 101])
 def test_cancelling_sums_cancel_except_for_a_last_odd_one(columns: int) -> None:
     values = cancelling((6, columns), 11)

@@ -48,7 +48,7 @@ def test_paths_are_absolute_however_the_folder_is_named(tmp_path: Path, monkeypa
         ("{}", "Case format_version is None, this program reads 1"),
         ('{"format_version": 2}', "Case format_version is 2, this program reads 1"),
         ('{"format_version": 1, "colour": "red"}', "unknown field colour"),
-        ('{"format_version": 1, "weight": {"in_features": 0}}', "weight.in_features is 0, not between 1 and 65536"),
+        ('{"format_version": 1, "weight": {"in_features": -1}}', "weight.in_features is -1, not between 0 and 65536"),
         ('{"format_version": 1, "packed": "sideways"}', "packed is 'sideways', not one of returned, transposed"),
     ],
 )

@@ -20,6 +20,7 @@ from fuzz.engine.contract import (
 from fuzz.engine.library import Library
 from fuzz.engine.paths import PATHS, QUANTIZE_SURFACE
 from fuzz.engine.verdict import Ruling
+from strategies import fields
 from strategies.case import Case, Layout, Layouts, Memory, PackedView, Quantization, StorageDType, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
 
@@ -50,6 +51,14 @@ def test_documented_values_of_documented_arguments_are_valid(surface: str, loade
     row = rule(case(), surface, loaded)
     assert row.ruling is Ruling.VALID
     assert "docstring" in row.source
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_nobody_says_what_a_size_of_zero_gives(surface: str) -> None:
+    for name in fields.SIZES:
+        row = rule(fields.replace(case(), name, 0), surface, FUSED)
+        assert row.ruling is Ruling.UNSPECIFIED
+        assert "zero" in row.source
 
 
 @pytest.mark.parametrize("surface", SURFACES)

@@ -43,20 +43,22 @@ Fails = Callable[[Case], bool]
 
 
 def simpler(case: Case) -> Iterator[Case]:
-    """Every Case that is one step simpler: a choice set to a duller value, or a size made smaller by one."""
+    """Every Case that is one step simpler: a choice set to a duller value, or a size above one made smaller by one."""
     changes: list[tuple[str, Any]] = []
     for name, choices in fields.CHOICES.items():
         changes += [(name, value) for value in choices[: choices.index(fields.get(case, name))]]
-    changes += [(name, fields.get(case, name) - 1) for name in fields.DIMENSIONS]
+    changes += [(name, fields.get(case, name) - 1 or 1) for name in fields.DIMENSIONS]
     leading = case.activation.leading
-    changes += [("activation.leading", (*leading[:at], size - 1, *leading[at + 1 :])) for at, size in enumerate(leading)]
+    changes += [("activation.leading", (*leading[:at], size - 1 or 1, *leading[at + 1 :])) for at, size in enumerate(leading)]
     changes += [("activation.leading", ())] if leading else []
     changes += [("seed", 0)] if case.seed else []
     for name, value in changes:
         try:
-            yield fields.replace(case, name, value)
+            candidate = fields.replace(case, name, value)
         except CaseError:
             continue
+        if candidate != case:
+            yield candidate
 
 
 def assert_minimal(case: Case, fails: Fails) -> None:
@@ -303,7 +305,7 @@ def conditions(draw: st.DrawFn) -> tuple[Case, Condition]:
     modulo = draw(st.sampled_from([1, 1, 1, 2, 3, 32, 64, 100]))
     return case, Condition(
         equal=tuple((name, fields.get(case, name)) for name in sorted(names)),
-        at_least=tuple((name, draw(st.integers(1, _measure(case, name)))) for name in sorted(measured)),
+        at_least=tuple((name, draw(st.integers(min(1, _measure(case, name)), _measure(case, name)))) for name in sorted(measured)),
         modulo=modulo,
         remainder=case.weight.in_features % modulo,
     )

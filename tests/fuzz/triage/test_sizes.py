@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.triage.sizes import BLOCKSIZE, POWERS, ROUND, WORDS, SizeRule, SizeRuleError, learn, parse
+from fuzz.triage.sizes import BLOCKSIZE, POWERS, ROUND, WORDS, ZERO, SizeRule, SizeRuleError, learn, parse
 from strategies.case import BLOCKSIZES, MAX_DIMENSION
 
 PROBES = (1, 2, 3, 4, 7, 8, 16, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129, 192, 1023, 1024, 4096, 4097, 8192)
@@ -54,6 +54,7 @@ def failing(rule: SizeRule, blocksize: int = 64, probes: tuple[int, ...] = PROBE
 
 
 HOLDS: list[tuple[SizeRule, int, set[int]]] = [
+    (ZERO, 64, set()),
     (SizeRule(), 64, {1, 2, 63, 64, 65, 4096}),
     (SizeRule(least=64), 64, {64, 65, 4096}),
     (SizeRule(most=64), 64, {1, 2, 63, 64}),
@@ -125,6 +126,34 @@ def test_the_size_that_is_tried_first(text: str, size: int, blocksize: int, firs
     assert next(parse(text).harmless(size, blocksize)) == first
 
 
+@given(restrictive, blocksizes)
+def test_zero_fails_by_the_rule_about_zero_and_by_no_other(rule: SizeRule, blocksize: int) -> None:
+    assert ZERO.holds(0, blocksize)
+    assert rule.passing or not rule.holds(0, blocksize)
+
+
+def test_one_is_what_is_tried_in_place_of_zero() -> None:
+    assert next(ZERO.harmless(0, 64)) == 1
+
+
+@pytest.mark.parametrize("text", ["zero, odd", "== 0, % 2 == 0", ">= 0", "<= 0", "% 0 == 0", "% 0 != 0", "> 0"])
+def test_zero_stands_alone_and_is_no_bound_and_no_modulus(text: str) -> None:
+    with pytest.raises(SizeRuleError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "rule"),
+    [
+        ({0: True, 1: False, 64: False}, ZERO),
+        ({0: True, 1: False, 64: True, 3: False}, SizeRule(multiple_of=2)),
+        ({0: True}, None),
+    ],
+)
+def test_a_failure_of_zero_alone_is_about_zero(outcomes: dict[int, bool], rule: SizeRule | None) -> None:
+    assert learn(outcomes) == rule
+
+
 @given(irregulars, sizes, blocksizes)
 def test_only_what_passed_is_harmless_where_there_is_no_rule(rule: SizeRule, size: int, blocksize: int) -> None:
     assert set(rule.harmless(size, blocksize)) <= rule.passing
@@ -133,6 +162,7 @@ def test_only_what_passed_is_harmless_where_there_is_no_rule(rule: SizeRule, siz
 
 WRITTEN: list[tuple[SizeRule, str, str]] = [
     (SizeRule(), "any", "any"),
+    (ZERO, "zero", "== 0"),
     (SizeRule(least=33), "large", ">= 33"),
     (SizeRule(most=32), "small", "<= 32"),
     (SizeRule(least=2, most=32), "large+small", ">= 2, <= 32"),
@@ -194,6 +224,7 @@ def test_words_can_be_read_and_stay_the_same(rule: SizeRule) -> None:
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
+        ("zero", ZERO),
         ("odd", SizeRule(not_multiple_of=2)),
         ("unaligned", SizeRule(not_multiple_of=4096)),
         ("even", SizeRule(multiple_of=2)),
@@ -250,7 +281,7 @@ def refusal(text: str) -> str:
     [
         *("", " ", "any", "Odd", "ODD", "prime", "65", "> 64", "< 64", "<= blocksize", ">= blocksize", "== blocksize"),
         *("% 64", "% 64 == 1", "% 64 != 1", "64 % 2 == 0", ">= -1", ">= 3 != 0", "> blocksize != 0"),
-        *("% 0 == 0", "% 0 != 0", "== 0", "<= 0", ">= 0", ">= 1.5", "% 2.0 == 0", ">= ٣", ">= " + 5000 * "9", "% 64 != 0\n>= 2"),
+        *("% 0 == 0", "% 0 != 0", "<= 0", ">= 0", ">= 1.5", "% 2.0 == 0", ">= ٣", ">= " + 5000 * "9", "% 64 != 0\n>= 2"),
         *("% 64 = 0", ">= 064", "not odd", "!=ones", "% 64 != 0;"),
     ],
 )
