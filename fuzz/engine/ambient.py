@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
+from typing import Any, Final
 
 import torch
 
 from fuzz.engine.tensors import FLOAT_DTYPES
-from strategies.case import Case
+from strategies.case import Case, FloatDType
+
+TABLES: Final = (("functional", "name2qmap"), ("backends.utils", "_code_4bit_cache"), ("backends.default.ops", "_get_4bit_quantize_bounds"))
+"""Where bitsandbytes keeps tables from call to call: modules, and the names of dictionaries and cached functions in them."""
 
 
 @contextlib.contextmanager
@@ -30,11 +35,26 @@ def ambient(case: Case) -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic)
 
 
-def forget() -> None:
-    """Empty the cache of 8-bit maps, which keep the default dtype of the moment when they were made.
+@contextlib.contextmanager
+def own_tables(case: Case) -> Iterator[None]:
+    """Nothing that the library keeps from call to call comes from another Case, nor goes on to one.
 
-    Otherwise a Case would be judged by what another one in the same process had set.
+    It makes its tables in torch's default dtype of the moment and keeps them, so that a Case with another default dtype
+    would spoil those after it, and would not fail itself where an earlier one has made them.
     """
-    from bitsandbytes import functional  # noqa: PLC0415 - importing it initialises CUDA, which only the child may do
+    if case.execution.default_dtype is FloatDType.FLOAT32:
+        yield
+        return
+    forget()
+    try:
+        yield
+    finally:
+        forget()
 
-    functional.name2qmap.clear()
+
+def forget() -> None:
+    """Drop the tables that the library keeps, as far as this release has them and has loaded what keeps them."""
+    for module, name in TABLES:
+        kept: Any = getattr(sys.modules.get(f"bitsandbytes.{module}"), name, None)
+        if kept is not None:
+            kept.clear() if isinstance(kept, dict) else kept.cache_clear()

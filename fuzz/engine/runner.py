@@ -13,7 +13,7 @@ from typing import Final
 import torch
 
 from fuzz.engine import contract, paths
-from fuzz.engine.ambient import ambient, forget
+from fuzz.engine.ambient import ambient, own_tables
 from fuzz.engine.calls import Placed, Prepared, place, quantize
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
@@ -77,7 +77,11 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
     Yields:
         Verdicts of the quantization and of each path. After a lost context nothing more is run.
     """
-    forget()
+    with own_tables(case):
+        yield from _verdicts(case, library, announce, selection)
+
+
+def _verdicts(case: Case, library: Library, announce: Announce, selection: Selection) -> Iterator[PathVerdict]:
     inputs = build(case)
     prepared, verdict = _quantize(case, inputs, library, announce, selection.provocation_of(paths.QUANTIZE))
     yield verdict

@@ -60,17 +60,22 @@ def test_elsewhere_memory_is_left_as_it_is() -> None:
         assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_the_maps_that_the_library_keeps_are_forgotten() -> None:
+def test_tables_that_the_library_keeps_are_forgotten() -> None:
     functional.name2qmap["dynamic"] = torch.zeros(1)
     forget()
     assert functional.name2qmap == {}
 
 
-def test_a_case_is_not_judged_by_the_default_dtype_of_the_one_before() -> None:
+@pytest.mark.parametrize("dtype", [FloatDType.FLOAT16, FloatDType.BFLOAT16])
+def test_a_case_is_judged_by_its_own_default_dtype(dtype: FloatDType) -> None:
+    """0.50 keeps the tables of the first call of a process, and those of bfloat16 give other codes."""
     nested = dataclasses.replace(CASE, quantization=Quantization(compress_statistics=True))
     before = verdicts(nested)
-    verdicts(with_default(FloatDType.BFLOAT16, nested))
+    assert before["quantize_4bit"].symptom is None
+    first = verdicts(with_default(dtype, nested))
+    assert first["quantize_4bit"].symptom is Symptom.WRONG_VALUE
     assert verdicts(nested) == before
+    assert verdicts(with_default(dtype, nested)) == first
 
 
 def test_the_sum_over_nothing_is_judged() -> None:
