@@ -21,6 +21,8 @@ from strategies.case import Case, Misuse
 
 _OF_ACTIVATION: Final = frozenset({Misuse.SHORT_ACTIVATION, Misuse.LONG_ACTIVATION, Misuse.INTEGER_ACTIVATION, Misuse.CPU_ACTIVATION})
 _OF_BIAS: Final = frozenset({Misuse.SHORT_BIAS, Misuse.LONG_BIAS})
+_FEWEST_OUTPUTS: Final = 2
+
 _PRODUCTS_OF_TORCH: Final = frozenset({"dequantize_linear"})
 """Paths whose product is torch's: what it makes of an activation or a bias says nothing about the library."""
 
@@ -32,11 +34,20 @@ def concerns(case: Case, path: Path, library: Library) -> bool:
         return True
     multiplies = path.yields is Yields.PRODUCT and path.name not in _PRODUCTS_OF_TORCH
     if misuse in _OF_ACTIVATION:
-        possible = case.weight.in_features > 1 and (misuse is not Misuse.CPU_ACTIVATION or library.device == "cuda")
-        return possible and multiplies
+        return multiplies and _is_wrong_activation(case, library)
     if misuse in _OF_BIAS:
-        return case.bias and case.weight.out_features > 1 and multiplies and path.adds_bias
+        # A bias of a single element is one for all outputs.
+        return case.bias and case.weight.out_features > _FEWEST_OUTPUTS and multiplies and path.adds_bias
     return _has_two_blocks(case) and path.surface in STORED_SURFACES
+
+
+def _is_wrong_activation(case: Case, library: Library) -> bool:
+    misuse, in_features = case.execution.misuse, case.weight.in_features
+    if misuse is Misuse.CPU_ACTIVATION:
+        return library.device == "cuda"
+    length = in_features + {Misuse.SHORT_ACTIVATION: -1, Misuse.LONG_ACTIVATION: 1}.get(misuse, 0)
+    # An activation of as many features as the weight has outputs is right for a weight that was quantized as [in, out].
+    return in_features > 1 and (misuse is Misuse.INTEGER_ACTIVATION or length != case.weight.out_features)
 
 
 def _has_two_blocks(case: Case) -> bool:

@@ -72,6 +72,24 @@ def test_paths_run_where_they_read_what_is_wrong(misuse: Misuse, paths: set[str]
     assert {name for name in names if concerns(case_of(misuse), BY_NAME[name], LIBRARY)} == paths
 
 
+@pytest.mark.parametrize(
+    ("misuse", "out_features", "in_features", "wrong"),
+    [
+        (Misuse.SHORT_ACTIVATION, 1, 2, False),
+        (Misuse.SHORT_ACTIVATION, 63, 64, False),
+        (Misuse.SHORT_ACTIVATION, 65, 64, True),
+        (Misuse.LONG_ACTIVATION, 65, 64, False),
+        (Misuse.LONG_ACTIVATION, 63, 64, True),
+        (Misuse.INTEGER_ACTIVATION, 64, 64, True),
+        (Misuse.SHORT_BIAS, 2, 64, False),
+        (Misuse.SHORT_BIAS, 3, 64, True),
+    ],
+)
+def test_what_may_be_right_is_left_alone(misuse: Misuse, out_features: int, in_features: int, wrong: bool) -> None:  # noqa: FBT001
+    case = dataclasses.replace(case_of(misuse), weight=Weight(out_features=out_features, in_features=in_features))
+    assert concerns(case, BY_NAME["matmul_4bit"], LIBRARY) == wrong
+
+
 def test_where_there_is_nothing_to_spoil_no_path_runs() -> None:
     for misuse in WRONG:
         case = Case(execution=Execution(misuse=misuse))

@@ -34,6 +34,8 @@ def matmul_4bit(
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The product of an activation and a packed weight in any view."""
+    if not A.is_floating_point():
+        raise TypeError(f"the activation is {A.dtype}, which is no floating dtype")
     call = Call(quant_state.shape, quant_state.blocksize, quant_state.quant_type, quant_state.nested, A, bias)
     result = disturb("matmul_4bit", call, product(A, B, quant_state, bias))
     return result if out is None else out.copy_(result)
