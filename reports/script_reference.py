@@ -54,7 +54,7 @@ def factors(finding: Finding) -> list[str]:
 def code_table(quant_type: QuantType, suffix: str) -> list[str]:
     """The line that defines the code table, as a tensor of the dtype that `suffix` turns it into."""
     first, *rest = _CODES[quant_type]
-    return [f"code = torch.tensor(\n    {first}" + "".join(f"\n{line}" for line in rest) + f",\n    dtype=torch.float64,\n){suffix}"]
+    return [f"code = torch.tensor(\n    {first}" + "".join(f"\n{line}" for line in rest) + f",\n    dtype=torch.float32,\n){suffix}"]
 
 
 def decode(case: Case) -> list[str]:

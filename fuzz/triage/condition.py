@@ -117,7 +117,7 @@ def turn(case: Case) -> Case | None:
 
 
 def _neutral(case: Case, names: list[str]) -> Iterator[Case]:
-    """The Case with neutral values; several rows need a second dimension, so that a single row comes next."""
+    """The Case with neutral values; several rows, or none, need a second dimension, so that a single row comes next."""
     if not names:
         return
     for name in names:
@@ -128,7 +128,7 @@ def _neutral(case: Case, names: list[str]) -> Iterator[Case]:
 
 
 def _is_rank_of_rows(case: Case, name: str) -> bool:
-    return name == "activation.rank" and case.activation.rows > 1
+    return name == "activation.rank" and case.activation.rows != 1
 
 
 def all_taken_back(conditions: Sequence[Condition], case: Case) -> Case | None:

@@ -38,7 +38,7 @@ def in_dtypes(case: Case, weight: FloatDType, activation: FloatDType) -> bool:
     return case.weight.dtype is weight and case.activation_dtype is activation
 
 
-LOUD = Plant("loud", lambda case: case.weight.stored_shape[0] % 8 != 0)
+LOUD = Plant("loud", lambda case: case.weight.stored_shape[0] % 64 != 0)
 QUIET = (
     Plant(
         "choices",
@@ -142,10 +142,10 @@ def test_a_row_that_is_a_pattern_counts_as_well(monkeypatch: pytest.MonkeyPatch,
     file = tmp_path / "known.toml"
     file.write_text(
         """[[issue]]
-title = "stores in groups of eight"
+title = "stores in groups of 64"
 surfaces = ["functional.matmul_4bit"]
 symptoms = ["wrong value"]
-triggers = { "weight.out_features" = "% 8 != 0" }
+triggers = { "weight.out_features" = "% 64 != 0" }
 link = "unreported"
 versions = ">=0"
 reason = "a test"
