@@ -26,12 +26,12 @@ _GRADES: Final = {
 def write_issue(finding: Finding, script: str) -> str:
     """The issue text of a finding, with the text of its script."""
     sections = {
-        f"# {prose(title(finding))}": _what_happens(finding),
+        f"# {prose(title(finding))}": what_happens(finding),
         "### What is affected": affected(finding),
         "### System Info": system_info(finding),
         "### Reproduction": _reproduction(finding, script),
-        "### Expected behavior": _expected(finding),
-        "### Also observed": _others(finding),
+        "### Expected behavior": expectation(finding),
+        "### Also observed": other_paths(finding),
     }
     return "\n\n".join(f"{heading}\n\n{text}" for heading, text in sections.items() if text) + "\n"
 
@@ -46,7 +46,8 @@ def title(finding: Finding) -> str:
     return one_line(f"{finding.surface}: {finding.symptom}{how}{f' for {sizes}' if sizes else ''}{f' when {others}' if others else ''}")
 
 
-def _what_happens(finding: Finding) -> str:
+def what_happens(finding: Finding) -> str:
+    """What was expected and what came, for which input, how far off, in which kernel, and how often: a sentence a line."""
     lines = [f"Expected {code(finding.expected)}, got {code(finding.got.splitlines()[0] if finding.got else '')}."]
     weight, activation = finding.case.weight, finding.case.activation
     lines.append(
@@ -90,11 +91,13 @@ def _reproduction(finding: Finding, script: str) -> str:
     return "\n\n".join(parts)
 
 
-def _expected(finding: Finding) -> str:
+def expectation(finding: Finding) -> str:
+    """What is expected, and the document that says so."""
     return f"Expected: {prose(finding.expected)}.\n\n{_RULINGS[finding.ruling]}: {prose(finding.source)}."
 
 
-def _others(finding: Finding) -> str:
+def other_paths(finding: Finding) -> str:
+    """What the other paths did with the minimal Case, as a table; empty if there are none."""
     if not finding.others:
         return ""
     rows = "\n".join(f"| {code_cell(name)} | {cell(outcome)} |" for name, outcome in finding.others.items())
