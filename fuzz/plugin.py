@@ -24,6 +24,7 @@ from fuzz.triage.bug import Failure
 from fuzz.triage.known import KnownIssue, KnownIssuesError, load
 from reports.finding import Finding
 from reports.issue import title
+from reports.page.at_end import page_line
 from reports.run import ReportsError
 from reports.summary import summary_lines, where
 
@@ -37,6 +38,8 @@ MAX_SEED: Final = 2**32
 _SESSION: Final = pytest.StashKey[Session]()
 _PROPERTIES: Final = pytest.StashKey[list[Property]]()
 """The properties that were collected."""
+_PAGE: Final = pytest.StashKey[str]()
+"""Where the page of the run is, in one line."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -199,10 +202,11 @@ def expired_issues(request: pytest.FixtureRequest) -> list[KnownIssue]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End the children, whatever happened."""
+    """End the children, whatever happened, and write the page."""
     fuzzing = session.config.stash.get(_SESSION, None)
     if fuzzing is not None:
         fuzzing.close()
+        session.config.stash[_PAGE] = page_line(fuzzing.options.reports)
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
@@ -213,6 +217,8 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     terminalreporter.section("fuzzing")
     for line in summary_lines(session.record, session.findings, session.options.reports):
         terminalreporter.write_line(line)
+    if _PAGE in config.stash:
+        terminalreporter.write_line(config.stash[_PAGE])
 
 
 class _ProgressLine:

@@ -117,6 +117,19 @@ def test_a_number_of_cases_ends_a_run_long_before_its_budget_and_the_corpus_is_a
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert 20 <= record["cases"] <= 28
     assert record["stop_reason"] == "cases"
+    assert f"page: {tmp_path / 'out' / 'index.html'}" in done.stdout.splitlines()
+    assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_a_page_that_cannot_be_written_is_one_line_and_changes_neither_results_nor_status(tmp_path: Path) -> None:
+    (tmp_path / "out" / "index.html").mkdir(parents=True)
+    (tmp_path / "known.toml").write_text("", encoding="utf-8")
+    arguments = ["--fuzz-device", "cpu", "--known-issues", str(tmp_path / "known.toml"), "--reports-dir", str(tmp_path / "out")]
+    done = run(*arguments, environment=standin(()), target="fuzz/test_known_issues.py")
+    assert done.returncode == 0, done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if "no page of this run" in line]
+    assert line.startswith("warning: there is no page of this run, its results are written: cannot write ")
+    assert json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["format_version"] == 3
 
 
 def test_cuda_without_a_gpu_is_a_usage_error_and_not_a_skip(tmp_path: Path) -> None:
