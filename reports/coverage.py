@@ -89,10 +89,10 @@ def _both(one: Coverage, other: Coverage) -> Coverage:
     if not one.values or not other.values:
         return other if other.values else one
     return Coverage(
-        values=_added(one.values, other.values),
+        values=added(one.values, other.values),
         pairs=max(one.pairs, other.pairs),
         missing={name: common for name, others in one.missing.items() if (common := _common(others, other.missing.get(name, [])))},
-        arms=_added(one.arms, other.arms),
+        arms=added(one.arms, other.arms),
     )
 
 
@@ -101,7 +101,8 @@ def _common(one: list[str], other: list[str]) -> list[str]:
     return [name for name in one if name in also]
 
 
-def _added(one: Mapping[str, Mapping[str, int]], other: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+def added(one: Mapping[str, Mapping[str, int]], other: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """The sums of nested counts; what only one of them has is kept."""
     return {name: _sums(one.get(name, {}), other.get(name, {})) for name in dict.fromkeys([*one, *other])}
 
 

@@ -15,6 +15,7 @@ from reports.files import write_json, write_text
 from reports.finding import Finding
 from reports.run import ReportsError, RunDirectory, RunRecord
 from reports.smallest import size
+from reports.space import united as space_of_all
 from reports.stored import StoredFinding, StoredRun, Warn, is_reports, read_run
 from reports.unconfirmed import unconfirmed
 
@@ -120,6 +121,9 @@ def _record(runs: Sequence[StoredRun], findings: Sequence[Finding]) -> RunRecord
         known=_known(row for record in records for row in record.known),
         unconfirmed=unconfirmed(runs, findings),
         warnings=list(dict.fromkeys(warning for record in records for warning in record.warnings)),
+        date=max((record.date for record in records), default=""),
+        space=space_of_all(record.space for record in records),
+        # Of several runs, perhaps side by side, there is no throughput over time, and no run before.
     )
 
 

@@ -10,10 +10,17 @@ from typing import Any, Final, Self
 from reports import schema
 from reports.coverage import Coverage
 from reports.files import append_json_line, write_json, write_text
-from reports.finding import Finding
+from reports.finding import Finding, read_json
 from reports.issue import write_issue
+from reports.previous import Previous
+from reports.space import Space
 
 FORMAT_VERSION: Final = 3
+"""Version of `run.json`. It changes when an old file would lack something or be read with another meaning. Members that
+came later have defaults, so that a file without them can be read, and a program that does not know them leaves them out."""
+
+RUNNING: Final = "running"
+"""The reason to stop of a run that goes on, or was killed."""
 
 
 class ReportsError(RuntimeError):
@@ -35,6 +42,10 @@ class RunRecord:
             ("seen", "looks fixed", "not met").
         unconfirmed: what was observed and is not a finding, with the reason; "rate" is there if it is flaky.
         warnings: sentences about the run that a person should read.
+        date: when it was written last, in UTC as ISO 8601 has it; empty in files that do not say.
+        throughput: [seconds, Cases] as time went by, a bounded number of points.
+        space: counts by bins of sizes, dtypes and kernels.
+        previous: the run before, in the same directory.
     """
 
     system: dict[str, str]
@@ -49,11 +60,15 @@ class RunRecord:
     children_replaced: int = 0
     child_start_seconds: float = 0.0
     seconds: float = 0.0
-    stop_reason: str = "running"
+    stop_reason: str = RUNNING
     findings: list[dict[str, Any]] = field(default_factory=list)
     known: list[dict[str, Any]] = field(default_factory=list)
     unconfirmed: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    date: str = ""
+    throughput: list[list[float]] = field(default_factory=list)
+    space: Space = field(default_factory=Space)
+    previous: Previous | None = None
 
     @classmethod
     def from_json(cls, data: object) -> Self:
@@ -65,19 +80,22 @@ class RunRecord:
         if not isinstance(data, dict) or data.get("format_version") != FORMAT_VERSION:
             version = data.get("format_version") if isinstance(data, dict) else None
             raise schema.RecordError(f"run format_version is {version!r}, this program reads {FORMAT_VERSION}")
-        values = {name: value for name, value in data.items() if name in _MEMBERS}  # a later program may add others
-        schema.check(values, "the run", _MEMBERS)
-        return cls(**values | {"coverage": Coverage.from_json(values["coverage"], "'coverage' of the run")})
+        values = {name: value for name, value in data.items() if name in _MEMBERS | _LATER}  # a later program may add others
+        schema.check(values, "the run", _MEMBERS, _LATER)
+        previous = values.get("previous")
+        parts = {
+            "coverage": Coverage.from_json(values["coverage"], "'coverage' of the run"),
+            "space": Space.from_json(values.get("space", Space().to_json()), "'space' of the run"),
+            "previous": None if previous is None else Previous.from_json(previous, "'previous' of the run"),
+        }
+        return cls(**values | parts)
 
 
-def _entry(members: dict[str, schema.Check]) -> schema.Check:
-    """An entry of a list: words and numbers by name, these among them."""
-
-    def check_entry(value: Any, place: str) -> None:
-        schema.mapping(schema.scalar)(value, place)
-        schema.check({name: item for name, item in value.items() if name in members}, place, members)
-
-    return check_entry
+def _point(value: Any, place: str) -> None:
+    """Seconds and Cases."""
+    schema.array(schema.number)(value, place)
+    if len(value) != 2:  # noqa: PLR2004
+        raise schema.RecordError(f"{place} is not a pair of numbers")
 
 
 _MEMBERS: Final[dict[str, schema.Check]] = {
@@ -87,12 +105,20 @@ _MEMBERS: Final[dict[str, schema.Check]] = {
     **dict.fromkeys(("budget", "child_start_seconds", "seconds"), schema.number),
     **dict.fromkeys(("cases", "children_replaced"), schema.count),
     **dict.fromkeys(("surfaces", "paths", "rulings"), schema.mapping(schema.count)),
-    **dict.fromkeys(("findings", "unconfirmed"), schema.array(_entry({"signature": schema.text}))),
-    "known": schema.array(_entry({**dict.fromkeys(("title", "state"), schema.text), "cases": schema.count})),
+    **dict.fromkeys(("findings", "unconfirmed"), schema.array(schema.entry({"signature": schema.text}))),
+    "known": schema.array(schema.entry({**dict.fromkeys(("title", "state"), schema.text), "cases": schema.count})),
     "warnings": schema.array(schema.text),
     "coverage": schema.json_object,
 }
 """What is in the file, by the names of the attributes."""
+
+_LATER: Final[dict[str, schema.Check]] = {
+    "date": schema.text,
+    "throughput": schema.array(_point),
+    "space": schema.json_object,
+    "previous": schema.nothing_or(schema.json_object),
+}
+"""What older files of this format lack."""
 
 
 class RunDirectory:
@@ -112,6 +138,19 @@ class RunDirectory:
             (self.root / ".writable").unlink()
         except OSError as error:
             raise ReportsError(f"cannot write to the reports directory {self.root}: {error.strerror}") from None
+
+    def previous(self) -> Previous | None:
+        """What the run that is here leaves to the next one, which overwrites it; None if there is none that can be read.
+
+        A run that was killed does not list its findings. The one before it is then still the one to compare with.
+        """
+        try:
+            record = RunRecord.from_json(read_json(self.root / "run.json"))
+        except schema.RecordError:
+            return None
+        if record.stop_reason == RUNNING:
+            return record.previous
+        return Previous(date=record.date, system=record.system, findings=record.findings)
 
     def observe(self, observation: dict[str, Any]) -> None:
         """Append one observation, as first seen, to `observations.jsonl`. What earlier runs left there stays."""

@@ -98,6 +98,16 @@ def mapping(form: Check) -> Check:
     return check_mapping
 
 
+def entry(members: Mapping[str, Check]) -> Check:
+    """An entry of a list: words and numbers by name, these among them."""
+
+    def check_entry(value: Any, place: str) -> None:
+        mapping(scalar)(value, place)
+        check({name: item for name, item in value.items() if name in members}, place, members)
+
+    return check_entry
+
+
 def _require(holds: bool, place: str, form: str) -> None:  # noqa: FBT001 - reads like an assertion
     if not holds:
         raise RecordError(f"{place} is not {form}")

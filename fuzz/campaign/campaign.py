@@ -19,6 +19,7 @@ from fuzz.campaign.budget import Budget
 from fuzz.campaign.coverage import Visited
 from fuzz.campaign.explaining import Explaining
 from fuzz.campaign.explore import explore
+from fuzz.campaign.explored import Explored
 from fuzz.campaign.mixture import Drawn, Property, mixed
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Symptom
@@ -100,6 +101,7 @@ class Progress:
     paths: Counter[str] = field(default_factory=Counter)
     rulings: Counter[str] = field(default_factory=Counter)
     visited: Visited = field(default_factory=Visited)
+    explored: Explored = field(default_factory=Explored)
     failures: Counter[FailureKey] = field(default_factory=Counter)
     candidates: int = 0
     confirmed: int = 0
@@ -109,6 +111,7 @@ class Progress:
         """Add one Case and its verdicts."""
         self.cases += 1
         self.visited.count(case, result)
+        self.explored.count(case, result)
         for verdict in result.verdicts:
             self.surfaces[verdict.surface] += 1
             self.paths[verdict.path] += 1

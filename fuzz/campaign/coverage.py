@@ -40,7 +40,7 @@ class Visited:
             values={name: {each: self._classes[name, each] for each in classes} for name, classes in CLASSES.items()},
             pairs=len(possible),
             missing=missing,
-            arms=_nested(self._arms),
+            arms=nested(self._arms),
         )
 
 
@@ -49,7 +49,8 @@ def _text(named: tuple[str, str]) -> str:
     return f"{name}={value}"
 
 
-def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+def nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Counts of pairs, by the first of the two and then by the second."""
     nested: dict[str, dict[str, int]] = {}
     for (outer, inner), count in sorted(counts.items()):
         nested.setdefault(outer, {})[inner] = count

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +19,13 @@ from fuzz.campaign.confirm import Confirmation, Site
 from fuzz.campaign.corpus import left_open
 from fuzz.campaign.knowledge import Knowledge
 from fuzz.campaign.mixture import Property
+from fuzz.campaign.throughput import Throughput
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
 from fuzz.engine.verdict import FailureKey
 from fuzz.triage.bug import Failure
 from fuzz.triage.known import KnownIssue
 from reports.finding import Finding, signature
+from reports.previous import Previous
 from reports.run import RunDirectory, RunRecord
 from strategies import fields
 from strategies.case import Case
@@ -84,6 +87,8 @@ class Session:
         self._drawn_for: dict[str, str] = {}
         self._recorded = 0.0
         self._finished = False
+        self._throughput = Throughput()
+        self._previous: Previous | None = None
         self.ready: Ready | None = None
 
     def start(self) -> Ready:
@@ -94,6 +99,7 @@ class Session:
             HarnessError: no child can run, with the reason.
         """
         self._directory.prepare()
+        self._previous = self._directory.previous()
         began = time.monotonic()
         ready = self.ready = self._executor.start()
         site = Site(
@@ -176,6 +182,7 @@ class Session:
 
     def progressed(self, progress: Progress) -> None:
         """Write `run.json` now and then, and tell the front end."""
+        self._throughput.add(self.budget.elapsed, progress.cases)
         if self.budget.elapsed - self._recorded > RECORD_INTERVAL:
             self._write_record("running")
         progress.confirmed = self._running()[1].confirmed
@@ -235,6 +242,10 @@ class Session:
             known=[] if self._knowledge is None else self._knowledge.entries(),
             unconfirmed=[*self._unconfirmed, *({key: entry[key] for key in ("signature", "slug", "reason")} for entry in self._late)],
             warnings=[] if self._knowledge is None else self._knowledge.warnings(),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            throughput=self._throughput.until(self.budget.elapsed, progress.cases),
+            space=progress.explored.space(),
+            previous=self._previous,
         )
 
     def _write_record(self, stop_reason: str) -> None:

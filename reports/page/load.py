@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.finding import Finding, read_json
-from reports.run import ReportsError, RunRecord
+from reports.run import RUNNING, ReportsError, RunRecord
 from reports.schema import RecordError
 from reports.stored import StoredFinding
 from strategies.case import CaseError
@@ -50,7 +50,7 @@ def load(root: Path) -> Shown:
 
 
 def _folders(root: Path, record: RunRecord) -> Iterator[Path]:
-    if record.stop_reason == "running":
+    if record.stop_reason == RUNNING:
         return (file.parent for file in sorted((root / "findings").glob("*/finding.json")))
     # A name in a file is not to lead out of the directory.
     return (root / "findings" / Path(str(entry.get("slug", ""))).name for entry in record.findings)

@@ -17,7 +17,9 @@ from reports.extent import Sighting, Worst
 from reports.finding import Finding, read_json
 from reports.issue import write_issue
 from reports.merge import Merged, merge, united
+from reports.previous import Previous
 from reports.run import ReportsError, RunDirectory
+from reports.space import Space
 from reports.stored import Observation, StoredFinding, StoredRun, _observation, read_run
 from reports.unconfirmed import CUT_SHORT, MISSING, kind
 from strategies.case import Activation, Case, PackedView, Weight
@@ -121,6 +123,16 @@ def test_counts_are_added_and_the_rest_is_of_the_first(tmp_path: Path) -> None:
         warnings=["w", "v"],
     )
     assert read_json(tmp_path / "m" / "run.json")["format_version"] == 3
+
+
+def test_what_was_explored_is_added_the_last_date_holds_and_time_has_no_sum() -> None:
+    space = Space(cases={"rows": {"0": 3}}, failed={"rows": {"0": 1}})
+    previous = Previous(date="a", findings=[])
+    one = record(date="2026-01-02", throughput=[[0.0, 0], [9.0, 10]], space=space, previous=previous)
+    two = record(date="2026-01-01", throughput=[[0.0, 0]], space=space)
+    whole = united([stored(record=one), stored(record=two)]).record
+    assert (whole.date, whole.throughput, whole.previous) == ("2026-01-02", [], None)
+    assert whole.space == Space(cases={"rows": {"0": 6}}, failed={"rows": {"0": 2}})
 
 
 def test_rows_of_known_issues_are_united_by_title() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reports.coverage import Coverage
 from reports.finding import Finding, read_json
 from reports.issue import write_issue
+from reports.previous import Previous
 from reports.run import ReportsError, RunDirectory, RunRecord
+from reports.schema import RecordError
+from reports.space import Space
 from tests.reports.helpers import SYSTEM, finding, rich_finding
+from tests.reports.stored_runs import record
 
 
 def test_prepare_makes_the_directory_and_leaves_nothing_in_it(tmp_path: Path) -> None:
@@ -59,7 +64,7 @@ def test_observations_are_lines_in_their_order(tmp_path: Path) -> None:
 
 def test_the_record_of_a_run(tmp_path: Path) -> None:
     known = {"title": "t", "link": "unreported", "reason": "r", "cases": 0, "state": "not met"}
-    record = RunRecord(
+    whole = RunRecord(
         system=SYSTEM,
         note="",
         seed=5,
@@ -70,7 +75,7 @@ def test_the_record_of_a_run(tmp_path: Path) -> None:
         known=[known],
         warnings=["Mind the gap."],
     )
-    RunDirectory(tmp_path).write_run(record)
+    RunDirectory(tmp_path).write_run(whole)
     data = read_json(tmp_path / "run.json")
     assert data["format_version"] == 3
     assert (data["seed"], data["budget"], data["cases"], data["stop_reason"]) == (5, 60.0, 12, "running")
@@ -80,7 +85,7 @@ def test_the_record_of_a_run(tmp_path: Path) -> None:
     assert data["unconfirmed"] == []
     assert data["warnings"] == ["Mind the gap."]
     assert data["coverage"] == {"values": {"bias": {"True": 3}}, "pairs": 0, "missing": {}, "arms": {}}
-    assert RunRecord.from_json(data) == record
+    assert RunRecord.from_json(data) == whole
 
 
 def test_a_finding_gets_a_folder_with_everything_that_is_needed_to_report_it(tmp_path: Path) -> None:
@@ -105,3 +110,56 @@ def test_hostile_text_is_written_and_read_back(tmp_path: Path) -> None:
     RunDirectory(tmp_path).write_finding(found, "print(1)\n")
     assert {path.name for path in tmp_path.iterdir()} == {"findings"}
     assert Finding.from_json(read_json(tmp_path / "findings" / found.slug / "finding.json")) == found
+
+
+def test_what_came_later_is_read_back(tmp_path: Path) -> None:
+    previous = Previous(date="2026-01-01T00:00:00+00:00", system=SYSTEM, findings=[{"signature": "s", "slug": "a", "cases": 2}])
+    space = Space(cases={"rows": {"0": 3}}, failed={"rows": {"0": 1}})
+    told = record(date="2026-01-02T00:00:00+00:00", throughput=[[0.0, 0], [0.5, 3]], space=space, previous=previous)
+    RunDirectory(tmp_path).write_run(told)
+    assert RunRecord.from_json(read_json(tmp_path / "run.json")) == told
+    assert previous.signatures == {"s"}
+
+
+def test_a_file_without_what_came_later_is_read(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).write_run(record())
+    data = read_json(tmp_path / "run.json")
+    for name in ("date", "throughput", "space", "previous"):
+        del data[name]
+    assert RunRecord.from_json(data) == record()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"date": 1}, "'date' of the run is not text"),
+        ({"throughput": [[1.0]]}, "an item of 'throughput' of the run is not a pair of numbers"),
+        ({"throughput": [["1", 2]]}, "an item of an item of 'throughput' of the run is not a finite number"),
+        ({"space": []}, "'space' of the run is not a JSON object"),
+        ({"space": {}}, "'space' of the run lacks 'cases'"),
+        ({"previous": {}}, "'previous' of the run lacks 'date'"),
+        ({"previous": {"date": "", "system": {}, "findings": [{}]}}, "an item of 'findings' of 'previous' of the run lacks 'signature'"),
+    ],
+)
+def test_what_is_malformed_of_it_is_one_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    RunDirectory(tmp_path).write_run(record())
+    with pytest.raises(RecordError, match=f"^{sentence}$"):
+        RunRecord.from_json(read_json(tmp_path / "run.json") | changes)
+
+
+def test_a_run_leaves_its_findings_to_the_next_one(tmp_path: Path) -> None:
+    assert RunDirectory(tmp_path).previous() is None
+    RunDirectory(tmp_path).write_run(record(date="yesterday", findings=[{"signature": "s"}]))
+    assert RunDirectory(tmp_path).previous() == Previous(date="yesterday", system=SYSTEM, findings=[{"signature": "s"}])
+
+
+def test_a_run_that_was_killed_leaves_what_it_was_left(tmp_path: Path) -> None:
+    before = Previous(date="yesterday", findings=[{"signature": "s"}])
+    RunDirectory(tmp_path).write_run(record(stop_reason="running", previous=before))
+    assert RunDirectory(tmp_path).previous() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version": 2}', "\xff"])
+def test_a_run_that_cannot_be_read_leaves_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text, encoding="latin-1")
+    assert RunDirectory(tmp_path).previous() is None

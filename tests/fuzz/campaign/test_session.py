@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from fuzz.triage.bug import Failure
 from fuzz.triage.known import load
 from reports.files import write_json
 from reports.finding import Finding, ScriptRun
+from reports.previous import Previous
 from reports.run import ReportsError, RunDirectory, RunRecord
 from strategies.case import Activation, Case, Weight
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
@@ -181,6 +183,25 @@ def test_a_run_from_beginning_to_end(world: World) -> None:
     assert dataclasses.asdict(session.record)["findings"] == run.findings
     assert world.executor.closed
     assert world.confirmations[0].down
+
+
+def test_a_run_says_when_it_was_how_fast_and_where_it_has_been(world: World) -> None:
+    world.ran()
+    run = world.run
+    assert datetime.fromisoformat(run.date).tzinfo == UTC
+    assert run.throughput[0] == [0.0, 0]
+    assert run.throughput[-1] == [run.seconds, run.cases]
+    assert sum(run.space.cases["sizes"].values()) == run.cases
+    assert 0 < sum(run.space.failed["sizes"].values()) < run.cases
+
+
+def test_the_next_run_remembers_what_this_one_found(world: World) -> None:
+    world.ran()
+    first = world.run
+    assert first.previous is None
+    world.ran(seed=6)
+    assert world.run.previous == Previous(date=first.date, system=SYSTEM, findings=first.findings)
+    assert world.run.previous.signatures == {ODD_SIGNATURE}
 
 
 def test_a_run_without_failures(world: World) -> None:
