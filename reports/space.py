@@ -19,6 +19,9 @@ DTYPES: Final = "dtypes"
 ARMS: Final = "arms"
 """Bins are the kernels that may have run. What is counted is verdicts: a Case is run on many paths."""
 
+_DIGITS: Final = 3
+"""No tensor has a dimension of 2**100."""
+
 _COUNTS: Final = schema.mapping(schema.mapping(schema.count))
 
 
@@ -55,3 +58,8 @@ def united(parts: Iterable[Space]) -> Space:
     for part in parts:
         total = Space(cases=added(total.cases, part.cases), failed=added(total.failed, part.failed))
     return total
+
+
+def is_exponent(part: str) -> bool:
+    """Whether a part of a bin's name is an exponent that a size can have."""
+    return part.isascii() and part.isdecimal() and len(part) < _DIGITS

@@ -15,6 +15,10 @@ from reports.issue import expectation, other_paths, title, what_happens
 from reports.machines import system_info
 from reports.page.load import Shown
 from reports.page.markdown import to_html
+from reports.page.picture import Picture
+from reports.page.space_picture import space_picture
+from reports.page.space_tables import Table, tables
+from reports.page.throughput_picture import throughput_picture
 from reports.run import RunRecord
 from reports.severity import SENTENCES, Severity, severity, worst_first
 from reports.stored import StoredFinding
@@ -59,6 +63,8 @@ class PageView:
     Attributes:
         place: the hardware in a few words.
         rate: Cases per second.
+        space, tables: what was explored, as a picture and as numbers.
+        throughput: Cases over time; None if the run does not say.
         flaky, unconfirmed: entries of the run's list, those with a rate and the others.
     """
 
@@ -69,6 +75,9 @@ class PageView:
     unread: tuple[str, ...]
     flaky: tuple[dict[str, str], ...]
     unconfirmed: tuple[dict[str, str], ...]
+    space: Picture | None
+    tables: tuple[Table, ...]
+    throughput: Picture | None
 
     @property
     def findings(self) -> int:
@@ -87,6 +96,9 @@ def view(shown: Shown) -> PageView:
         unread=shown.unread,
         flaky=tuple(entry for entry in record.unconfirmed if "rate" in entry),
         unconfirmed=tuple(entry for entry in record.unconfirmed if "rate" not in entry),
+        space=space_picture(record.space),
+        tables=tuple(tables(record.space)),
+        throughput=throughput_picture(record.throughput),
     )
 
 

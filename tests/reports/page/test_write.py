@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from reports.finding import Finding, ScriptRun
 from reports.page.text import visible
 from reports.page.write import render, write_page
 from reports.run import ReportsError
+from reports.space import ARMS, ROWS, SIZES, Space
 from tests.reports.helpers import NASTY, RICH_EXTENT, SYSTEM, finding, hostile, rich_finding
 from tests.reports.page.html import Parsed
 from tests.reports.page.runs import shown
@@ -55,8 +57,15 @@ def page_of(text: str) -> str:
             known=[{"title": text, "link": text, "state": text, "cases": 1}],
             unconfirmed=[entry, entry | {"rate": text}],
             coverage=dataclasses.replace(record().coverage, values={text: {text: 0}}, arms={text: {text: 1}}),
+            space=Space(cases={ROWS: {text: 2}, ARMS: {text: 1}, SIZES: {text: 1}}, failed={ROWS: {text: 1}, text: {text: 1}}),
         )
     )
+
+
+@functools.cache
+def plain_page() -> Parsed:
+    """The page with nothing but a letter everywhere."""
+    return Parsed(page_of("x"))
 
 
 @settings(max_examples=60)
@@ -68,7 +77,7 @@ def page_of(text: str) -> str:
 def test_text_from_outside_is_text_and_never_markup_or_script(text: str) -> None:
     source = page_of(text)
     source.encode()
-    parsed, plain = Parsed(source), Parsed(page_of("x"))
+    parsed, plain = Parsed(source), plain_page()
     assert not parsed.stray
     assert not parsed.unclosed
     assert {element.tag for element in parsed.elements} <= TAGS
@@ -108,8 +117,10 @@ def test_everything_that_is_pointed_to_is_there_once() -> None:
 
 
 def test_headers_of_tables_have_a_scope_and_pictures_a_text() -> None:
-    parsed = Parsed(page_of("x"))
+    space = Space(cases={SIZES: {"0,6": 1}})
+    parsed = Parsed(render(shown([rich_finding()], space=space, throughput=[[0.0, 0], [1.0, 5], [2.0, 6]])))
     assert parsed.all("th")
+    assert parsed.all("img")
     assert all(element.attributes.get("scope") in {"col", "row"} for element in parsed.all("th"))
     assert all(element.attributes.get("alt") for element in parsed.all("img"))
 
