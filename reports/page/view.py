@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -13,6 +14,7 @@ from reports.affected import affected, sentence
 from reports.finding import Finding
 from reports.issue import expectation, other_paths, title, what_happens
 from reports.machines import system_info
+from reports.page.changes import Changes, State, changes
 from reports.page.load import Shown
 from reports.page.markdown import to_html
 from reports.page.picture import Picture
@@ -65,6 +67,8 @@ class PageView:
         rate: Cases per second.
         space, tables: what was explored, as a picture and as numbers.
         throughput: Cases over time; None if the run does not say.
+        changes: since the run before; None if there was none.
+        fixed: the command that runs again what looks fixed; empty if nothing does.
         flaky, unconfirmed: entries of the run's list, those with a rate and the others.
     """
 
@@ -78,16 +82,29 @@ class PageView:
     space: Picture | None
     tables: tuple[Table, ...]
     throughput: Picture | None
+    changes: Changes | None
+    fixed: str
+    states: tuple[State, ...] = tuple(State)
 
     @property
     def findings(self) -> int:
         """How many findings are shown."""
         return sum(len(group.findings) for group in self.groups)
 
+    @property
+    def anchors(self) -> dict[str, str]:
+        """Where in the page each finding is, by signature."""
+        return {item.finding.signature: item.anchor for group in self.groups for item in group.findings}
+
+    def state(self, finding: Finding) -> str:
+        """Whether a finding is new since the run before; empty if that is not known."""
+        every = self.changes.all if self.changes else ()
+        return next((change.state.value for change in every if change.signature == finding.signature), "")
+
 
 def view(shown: Shown) -> PageView:
     """The page of what was loaded."""
-    record = shown.record
+    record, changed = shown.record, changes(shown.record)
     return PageView(
         record=record,
         place=where({"device": "unknown device", **record.system}),
@@ -99,6 +116,8 @@ def view(shown: Shown) -> PageView:
         space=space_picture(record.space),
         tables=tuple(tables(record.space)),
         throughput=throughput_picture(record.throughput),
+        changes=changed,
+        fixed=_replay(shown.root, [change.slug for change in changed.of(State.LOOKS_FIXED)] if changed else []),
     )
 
 
@@ -126,5 +145,11 @@ def _finding(item: StoredFinding, number: int, shown: Shown) -> FindingView:
         sentence=to_html(sentence(finding)),
         what=to_html(what_happens(finding)),
         sections={heading: to_html(text) for heading, text in sections.items() if text},
-        replay=shlex.join(["python", "-m", "fuzz", "replay", str(shown.root / "findings" / finding.slug)]),
+        replay=_replay(shown.root, [finding.slug]),
     )
+
+
+def _replay(root: Path, slugs: Sequence[str]) -> str:
+    """The command that runs findings again; empty if there are none."""
+    folders = [str(root / "findings" / slug) for slug in slugs if slug]
+    return shlex.join(["python", "-m", "fuzz", "replay", *folders]) if folders else ""

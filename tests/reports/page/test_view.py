@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from reports.page.view import view
+from reports.previous import Previous
 from reports.severity import SENTENCES, Severity
 from tests.reports.helpers import finding, rich_finding
-from tests.reports.page.runs import shown
+from tests.reports.page.runs import entry, shown
 
 DIED = finding("gemv_4bit", "process died", model=None)
 
@@ -35,6 +36,20 @@ def test_sections_without_a_text_are_left_out() -> None:
 def test_the_replay_is_a_command_for_a_shell() -> None:
     (group,) = view(shown([DIED])).groups
     assert group.findings[0].replay == f"python -m fuzz replay out/findings/{DIED.slug}"
+
+
+def test_findings_are_compared_with_those_of_the_run_before() -> None:
+    gone = finding("dequantize_4bit", "wrong shape", model=None)
+    previous = Previous(date="2026-01-01", findings=[entry(finding()), entry(gone)])
+    page = view(shown([finding(), DIED], previous=previous))
+    assert [page.state(item) for item in (finding(), DIED, gone)] == ["still there", "new", "looks fixed"]
+    assert page.fixed == f"python -m fuzz replay out/findings/{gone.slug}"
+    assert page.anchors == {finding().signature: "finding-1", DIED.signature: "finding-2"}
+
+
+def test_without_a_run_before_nothing_is_new() -> None:
+    page = view(shown([DIED]))
+    assert (page.changes, page.fixed, page.state(DIED)) == (None, "", "")
 
 
 def test_what_was_not_confirmed_is_flaky_or_not() -> None:

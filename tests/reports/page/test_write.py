@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from reports.finding import Finding, ScriptRun
 from reports.page.text import visible
 from reports.page.write import render, write_page
+from reports.previous import Previous
 from reports.run import ReportsError
 from reports.space import ARMS, ROWS, SIZES, Space
 from tests.reports.helpers import NASTY, RICH_EXTENT, SYSTEM, finding, hostile, rich_finding
@@ -27,7 +28,7 @@ MARKUP = "</code></pre><script>alert(1)</script><img src=http://x/y onerror=z>{{
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "nav", "main", "section", "script", "details", "summary"),
     *("p", "span", "b", "strong", "em", "code", "pre", "h1", "h2", "h3", "h4", "h5", "ul", "li", "dl", "dt", "dd", "div", "a"),
-    *("button", "table", "caption", "thead", "tbody", "tr", "th", "td", "img", "figure", "figcaption", "meter"),
+    *("button", "table", "time", "caption", "thead", "tbody", "tr", "th", "td", "img", "figure", "figcaption", "meter"),
 }
 
 
@@ -54,6 +55,8 @@ def page_of(text: str) -> str:
             stop_reason=text,
             surfaces={text: 1},
             warnings=[text],
+            date=text,
+            previous=Previous(date=text, system={"bitsandbytes": text, "device": text, "gpu": text}, findings=[entry]),
             known=[{"title": text, "link": text, "state": text, "cases": 1}],
             unconfirmed=[entry, entry | {"rate": text}],
             coverage=dataclasses.replace(record().coverage, values={text: {text: 0}}, arms={text: {text: 1}}),
@@ -140,7 +143,11 @@ def test_what_a_reader_looks_for_is_there() -> None:
 
 
 def test_a_run_that_found_nothing_says_so() -> None:
-    assert "Nothing new on bitsandbytes 0.50.2" in Parsed(render(shown())).text
+    assert "No findings on bitsandbytes 0.50.2" in Parsed(render(shown())).text
+
+
+def test_a_run_that_says_next_to_nothing_has_a_page() -> None:
+    assert "No findings on bitsandbytes ?" in Parsed(render(shown(system={}, seconds=0.0, cases=0))).text
 
 
 def test_the_page_lies_beside_the_run(tmp_path: Path) -> None:
