@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from reports import schema
+from reports.errors import ErrorGrid
 from reports.extent import Extent, Sighting, Worst
 from reports.schema import RecordError
 from strategies.case import NON_FINITE, Case
@@ -19,6 +20,8 @@ from strategies.fields import FILLS
 __all__ = ["FORMAT_VERSION", "Finding", "RecordError", "ScriptRun", "read_json", "signature"]
 
 FORMAT_VERSION: Final = 2
+"""Version of `finding.json`. It changes when an old file would lack something or be read with another meaning. Members that
+came later have defaults, so that a file without them can be read, and a program that does not know them leaves them out."""
 RULINGS: Final = ("valid", "invalid", "unspecified")
 _SLUG_LENGTH: Final = 70
 _VARIABLE: Final = frozenset({"arithmetic drift", "other bits"})
@@ -60,6 +63,7 @@ class Finding:
         worst: the Case with the largest error over bound that the run saw of this defect.
         provoked: for what failed in some processes only, how often it did under conditions that provoke races, by name.
         sightings: where it was seen; several after runs were merged.
+        errors: where in the output numbers are wrong, of the minimal Case and of the worst one, by the names in `reports.errors`.
     """
 
     surface: str
@@ -91,6 +95,7 @@ class Finding:
     worst: Worst | None = None
     provoked: dict[str, str] = field(default_factory=dict)
     sightings: tuple[Sighting, ...] = ()
+    errors: dict[str, ErrorGrid] = field(default_factory=dict)
     signature: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +129,7 @@ class Finding:
             "extent": None if self.extent is None else self.extent.to_json(),
             "worst": None if self.worst is None else self.worst.to_json(),
             "sightings": [sighting.to_json() for sighting in self.sightings],
+            "errors": {name: grid.to_json() for name, grid in self.errors.items()},
         }
         data["script"] = None if self.script is None else dataclasses.asdict(self.script)
         return {"format_version": FORMAT_VERSION, "slug": self.slug, "verified": self.verified, **data}
@@ -139,8 +145,8 @@ class Finding:
         if not isinstance(data, dict) or data.get("format_version") != FORMAT_VERSION:
             version = data.get("format_version") if isinstance(data, dict) else None
             raise RecordError(f"finding format_version is {version!r}, this program reads {FORMAT_VERSION}")
-        values = {name: value for name, value in data.items() if name in _MEMBERS}  # a later program may add others
-        schema.check(values, "the finding", _MEMBERS)
+        values = {name: value for name, value in data.items() if name in _MEMBERS | _LATER}  # a later program may add others
+        schema.check(values, "the finding", _MEMBERS, _LATER)
         extent, worst, script = values["extent"], values["worst"], values["script"]
         values |= {
             "case": Case.from_json(values["case"]),
@@ -151,6 +157,9 @@ class Finding:
             "extent": None if extent is None else Extent.from_json(extent),
             "worst": None if worst is None else Worst.from_json(worst),
             "sightings": tuple(Sighting.from_json(sighting) for sighting in values["sightings"]),
+            "errors": {
+                name: ErrorGrid.from_json(grid, f"{name!r} of 'errors' of the finding") for name, grid in values.get("errors", {}).items()
+            },
         }
         return cls(**values)
 
@@ -176,6 +185,9 @@ _MEMBERS: Final[dict[str, schema.Check]] = {
     "sightings": schema.array(schema.json_object),
 }
 """What is in the file, by the names of the attributes."""
+
+_LATER: Final[dict[str, schema.Check]] = {"errors": schema.mapping(schema.json_object)}
+"""What older files of this format lack."""
 
 
 def signature(surface: str, path: str, symptom: str, how: str, triggers: dict[str, Any]) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from reports.coverage import together
-from reports.extent import Sighting, Worst
+from reports.errors import MINIMAL, WORST
+from reports.extent import Sighting
 from reports.files import write_json, write_text
 from reports.finding import Finding
 from reports.run import ReportsError, RunDirectory, RunRecord
@@ -76,10 +77,13 @@ def _one(same: Sequence[StoredFinding]) -> StoredFinding:
     """The finding with the smallest Case, of those that are verified if any is, with what the others add to it."""
     kept = min(same, key=lambda item: (not item.finding.verified, size(item.finding.case)))
     findings = [item.finding for item in same]
+    worst = _worst(findings)
+    grids = {MINIMAL: kept.finding.errors.get(MINIMAL), WORST: worst.errors.get(WORST) if worst else None}
     changes: dict[str, Any] = {
         "observed": sum(finding.observed for finding in findings),
         "sightings": _sightings(findings),
-        "worst": _worst(finding.worst for finding in findings),
+        "worst": worst.worst if worst else None,
+        "errors": {name: grid for name, grid in grids.items() if grid is not None},
     }
     return StoredFinding(dataclasses.replace(kept.finding, **changes), kept.script)
 
@@ -94,9 +98,10 @@ def _sightings(findings: Iterable[Finding]) -> tuple[Sighting, ...]:
     return tuple(places.values())
 
 
-def _worst(candidates: Iterable[Worst | None]) -> Worst | None:
-    there = [worst for worst in candidates if worst is not None]
-    return max(there, key=lambda worst: (worst.error_over_bound, size(worst.case)), default=None)
+def _worst(findings: Iterable[Finding]) -> Finding | None:
+    """The finding that has the worst Case of all."""
+    there = [(finding.worst, finding) for finding in findings if finding.worst is not None]
+    return max(there, key=lambda pair: (pair[0].error_over_bound, size(pair[0].case)), default=(None, None))[1]
 
 
 def _record(runs: Sequence[StoredRun], findings: Sequence[Finding]) -> RunRecord:

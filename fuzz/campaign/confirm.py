@@ -17,6 +17,7 @@ from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
 from fuzz.triage.extent import measure
 from fuzz.triage.provoke import provoke
 from fuzz.triage.verify import ATTEMPTS, Verification, run_script, verify
+from reports.errors import MINIMAL, WORST
 from reports.extent import Extent, Sighting, Worst
 from reports.finding import Finding
 from reports.run import RunDirectory
@@ -149,6 +150,7 @@ class Confirmation:
             finding,
             observed=max(bug.observed, 1),
             worst=None if bug.worst is None else Worst(case=bug.worst[0], error_over_bound=bug.worst[1]),
+            errors=finding.errors if bug.worst_errors is None else finding.errors | {WORST: bug.worst_errors},
             sightings=(Sighting(system=self._site.system, observed=max(bug.observed, 1)),),
         )
         if finding.script is not None:
@@ -228,4 +230,5 @@ class Confirmation:
             minimal=candidate.reduction.finished and case == candidate.bug.minimal,
             others=verification.others,
             system=self._site.system,
+            errors={} if verdict.errors is None else {MINIMAL: verdict.errors},
         )

@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 
+from fuzz.engine.error_grid import error_grid
 from fuzz.engine.judge import Question, expected_dtype, finite, half_ulp, place_of
 from fuzz.engine.path import Yields
 from fuzz.engine.references import References
@@ -74,7 +75,7 @@ def _by_arithmetic(
     low, high = float(shown.low.flatten()[flat]), float(shown.high.flatten()[flat])
     between = f"{low:.9g} to {high:.9g}" if low < high else f"{low:.9g}"
     verdict = _verdict(question, output, wrong, _Worst(flat, between, grade))
-    return dataclasses.replace(verdict, error_over_bound=finite(float(ratio.flatten()[flat])))
+    return dataclasses.replace(verdict, error_over_bound=finite(float(ratio.flatten()[flat])), errors=error_grid(ratio, wrong))
 
 
 def _right(question: Question, output: torch.Tensor, references: References, choices: tuple[Arithmetic, ...]) -> torch.Tensor:
@@ -96,7 +97,9 @@ def _same_bits(question: Question, result: torch.Tensor, twin: torch.Tensor) -> 
         return None
     distance = (result.double() - twin.double()).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
     flat = int(torch.where(same, -1.0, distance).argmax())
-    return _verdict(question, result, ~same, _Worst(flat, f"{float(twin.flatten()[flat]):.9g}", Grade.BITS))
+    verdict = _verdict(question, result, ~same, _Worst(flat, f"{float(twin.flatten()[flat]):.9g}", Grade.BITS))
+    # The same number is due here, so that a rounding is what an error is measured by.
+    return dataclasses.replace(verdict, errors=error_grid(distance / half_ulp(twin.double(), result.dtype), ~same))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Final
 
 import torch
 
+from fuzz.engine.error_grid import error_grid
 from fuzz.engine.judge import Question, dtype_name, finite, half_ulp, place_of
 from fuzz.engine.judge_sharply import judge_sharply
 from fuzz.engine.library import Library
@@ -103,7 +104,7 @@ def _definite(question: Question, output: torch.Tensor, allowed: Interval, wrong
         got=f"{float(output.flatten()[flat]):.9g} at {place}; {count} of {output.numel()} outputs are wrong",
         grade=Grade.DEFINITE,
     )
-    return dataclasses.replace(answer, error_over_bound=worst)
+    return dataclasses.replace(answer, error_over_bound=worst, errors=error_grid(ratio, wrong))
 
 
 def _range(question: Question, arms: tuple[Arm, ...], output: torch.Tensor, product: Product, model: ErrorModel) -> PathVerdict | None:
@@ -126,9 +127,11 @@ def _range(question: Question, arms: tuple[Arm, ...], output: torch.Tensor, prod
 def _out_of_range(question: Question, output: torch.Tensor, allowed: Interval, where: torch.Tensor, how: str) -> PathVerdict:
     flat = int(torch.where(where, (output.double() - allowed.value).abs().nan_to_num(nan=torch.inf, posinf=torch.inf), -1.0).argmax())
     place = place_of(flat, output.shape)
-    return question.answer(
+    answer = question.answer(
         Symptom.RANGE_DIVERGENCE,
         how,
         expected=f"{float(allowed.value.flatten()[flat]):.9g}, which {dtype_name(output.dtype)} can represent, at {place}",
         got=f"{float(output.flatten()[flat]):.9g} at {place}; {int(where.sum())} of {output.numel()} outputs",
     )
+    ratio = (output.double() - allowed.value).abs() / (allowed.error + half_ulp(allowed.value, output.dtype))
+    return dataclasses.replace(answer, errors=error_grid(ratio, where))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fuzz.oracle.model import ErrorModel
+from reports.errors import ErrorGrid
 
 
 class Symptom(enum.Enum):
@@ -53,7 +54,7 @@ class PathVerdict:
 
     `how` tells apart what shares a symptom and is stable between runs: an exception's type, an exit status, a signal.
     `expected` and `got` are for people and may contain measured values. `arms` are the kernels that may have run by
-    upstream's dispatch rule, `kernels` the names of those that a profiler saw.
+    upstream's dispatch rule, `kernels` the names of those that a profiler saw. `errors` says where numbers are wrong.
     """
 
     path: str
@@ -69,10 +70,12 @@ class PathVerdict:
     arms: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
     model: ErrorModel | None = None
+    errors: ErrorGrid | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as JSON data."""
-        data = dataclasses.asdict(self)
+        data = dataclasses.asdict(dataclasses.replace(self, errors=None))  # which would be copied number by number
+        data["errors"] = None if self.errors is None else self.errors.to_json()
         data["ruling"] = self.ruling.value
         data["symptom"] = self.symptom.value if self.symptom else None
         data["grade"] = self.grade.value if self.grade else None
@@ -82,7 +85,7 @@ class PathVerdict:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> PathVerdict:
         """The verdict that `to_json` wrote."""
-        symptom, grade, model = data["symptom"], data["grade"], data["model"]
+        symptom, grade, model, errors = data["symptom"], data["grade"], data["model"], data["errors"]
         return cls(
             **{
                 **data,
@@ -92,6 +95,7 @@ class PathVerdict:
                 "arms": tuple(data["arms"]),
                 "kernels": tuple(data["kernels"]),
                 "model": ErrorModel(**model) if model else None,
+                "errors": ErrorGrid.from_json(errors) if errors else None,
             }
         )
 

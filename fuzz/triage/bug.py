@@ -9,6 +9,7 @@ from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
 from fuzz.triage.condition import Condition
 from fuzz.triage.known import KnownIssue
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE
+from reports.errors import ErrorGrid
 from reports.finding import signature
 from strategies.case import Case
 
@@ -56,7 +57,7 @@ class Bug:
         paths: the paths on which it was seen.
         known: the row of the known-issues file that names it.
         observed: how many failures it explains, the first included.
-        worst: the Case with the largest error over bound, with that ratio.
+        worst: the Case with the largest error over bound, with that ratio; `worst_errors` says where in its output.
         spares: other failures of it.
     """
 
@@ -68,6 +69,7 @@ class Bug:
     known: KnownIssue | None = None
     observed: int = 0
     worst: tuple[Case, float] | None = None
+    worst_errors: ErrorGrid | None = None
     spares: list[Failure] = field(default_factory=list)
 
     @property
@@ -94,7 +96,7 @@ class Bug:
             self.spares.append(failure)
         ratio = failure.verdict.error_over_bound
         if ratio is not None and (self.worst is None or ratio > self.worst[1]):
-            self.worst = (failure.case, ratio)
+            self.worst, self.worst_errors = (failure.case, ratio), failure.verdict.errors
 
 
 @dataclass(slots=True)

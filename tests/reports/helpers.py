@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.bounds import dequantize_model, error_model
+from reports.errors import MINIMAL, WORST, ErrorGrid
 from reports.extent import Extent, FieldExtent, Sighting, Worst
 from reports.finding import Finding, ScriptRun
 from strategies import fields
@@ -91,11 +92,13 @@ def rich_finding(**changes: Any) -> Finding:
         "triggers": {"activation.dtype": "bfloat16", "weight.out_features": "odd+large", "weight.fill": "normal"},
         "extent": RICH_EXTENT,
         "worst": Worst(case=large, error_over_bound=171.25),
+        "errors": {MINIMAL: GRID, WORST: GRID},
         "sightings": (Sighting(system=SYSTEM, observed=17), Sighting(system={**SYSTEM, "bitsandbytes": "0.49.2"}, observed=1)),
     }
     return finding(**{**values, **changes})
 
 
+GRID = ErrorGrid(shape=(2, 129), tile=(1, 3), ratios=((0.25,) * 42 + (2.5,), (0.5,) * 42 + (None,)), wrong=("." * 42 + "x",) * 2)
 RICH_EXTENT = Extent(
     fields=(
         FieldExtent(name="quantization.quant_type", trigger=False, fails=("nf4", "fp4"), passes=()),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.errors import MINIMAL, WORST, ErrorGrid
 from reports.extent import Sighting, Worst
 from reports.finding import Finding, read_json
 from reports.issue import write_issue
@@ -63,6 +64,17 @@ def test_the_smallest_case_is_kept_whole_with_what_the_others_add(tmp_path: Path
     assert (folder / "issue.md").read_text(encoding="utf-8") == write_issue(kept, "print('of the small one')\n")
     assert listed(tmp_path / "m", "findings") == [{"signature": kept.signature, "slug": kept.slug, "cases": 8}]
     assert listed(tmp_path / "m") == []
+
+
+def test_where_the_errors_are_belongs_to_the_case_that_has_them() -> None:
+    def grid(ratio: float) -> ErrorGrid:
+        return ErrorGrid(shape=(1, 1), tile=(1, 1), ratios=((ratio,),), wrong=("x",))
+
+    small = sized(2, worst=Worst(case=Case(seed=1), error_over_bound=3.0), errors={MINIMAL: grid(2.0), WORST: grid(3.0)})
+    big = sized(8, worst=Worst(case=Case(seed=2), error_over_bound=9.0), errors={MINIMAL: grid(8.0), WORST: grid(9.0)})
+    mute = sized(8, worst=Worst(case=Case(seed=2), error_over_bound=10.0))
+    assert united([stored(small), stored(big)]).findings[0].finding.errors == {MINIMAL: grid(2.0), WORST: grid(9.0)}
+    assert united([stored(small), stored(mute)]).findings[0].finding.errors == {MINIMAL: grid(2.0)}
 
 
 def test_elements_of_weight_and_activation_count_then_the_length_of_the_json() -> None:

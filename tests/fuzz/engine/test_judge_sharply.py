@@ -71,6 +71,9 @@ def test_dense_products_are_compared_with_torchs_own_bit_for_bit(path: str, dtyp
     assert verdict is not None
     assert verdict.expected == f"{float(right[2, 1]):.9g} by the kernel's own arithmetic, at (2, 1)"
     assert verdict.got == f"{float(wrong[2, 1]):.9g} at (2, 1); 1 of 12 outputs are wrong"
+    assert verdict.errors is not None
+    assert verdict.errors.wrong == ("....", "....", ".x..")
+    assert 0.5 <= (verdict.errors.ratios[2][1] or 0.0) <= 2  # one unit in the last place, in units of half of one
     for table in (calibration(different=1), calibration(outside=1, different=1), calibration(without=[(Arm.LINEAR, dtype)])):
         assert sharply(prepared, path, wrong, table) is None
 
@@ -150,6 +153,9 @@ def test_of_several_wrong_outputs_the_furthest_is_shown_and_all_are_counted() ->
     assert verdict.got == f"{float(wrong[2, 3]):.9g} at (2, 3); 2 of 12 outputs are wrong"
     assert verdict.error_over_bound is not None
     assert verdict.error_over_bound > 1
+    assert verdict.errors is not None
+    assert verdict.errors.wrong == (".x..", "....", "...x")
+    assert verdict.errors.ratios[2][3] == pytest.approx(verdict.error_over_bound, rel=0.01)
 
 
 def test_drift_comes_before_bits_and_only_what_drifted_is_counted() -> None:

@@ -100,6 +100,7 @@ def test_a_right_result(kernel: Kernel, table: Calibration | None, bias: bool, m
     verdict = verdict_on(prepared, kernel.path, output_of(prepared if adds else dataclasses.replace(prepared, bias=None), kernel.arm))
     assert verdict.symptom is None
     assert verdict.grade is None
+    assert verdict.errors is None
     assert verdict.arms == (kernel.arm.value,)
     assert verdict.error_over_bound is not None
     assert 0 <= verdict.error_over_bound <= 1
@@ -164,6 +165,10 @@ def test_a_wrong_value_names_the_place_and_both_numbers(ruling: Ruling) -> None:
     assert verdict.got == "40 at (1, 2); 1 of 6 outputs are wrong"
     assert verdict.error_over_bound is not None
     assert verdict.error_over_bound > 100
+    assert verdict.errors is not None
+    assert (verdict.errors.shape, verdict.errors.wrong) == ((2, 3), ("...", "..x"))
+    assert verdict.errors.ratios[1][2] == pytest.approx(verdict.error_over_bound, rel=0.01)
+    assert all(value is not None and value <= 1 for value in (*verdict.errors.ratios[0], *verdict.errors.ratios[1][:2]))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -250,6 +255,8 @@ def test_products_of_float16_that_overflow_are_a_divergence_of_range(
     assert (verdict.symptom, verdict.how, verdict.grade) == (Symptom.RANGE_DIVERGENCE, "overflow", None)
     assert verdict.expected == "640, which float16 can represent, at (0, 0)"
     assert verdict.got == "nan at (0, 0); 1 of 2 outputs"
+    assert verdict.errors is not None
+    assert (verdict.errors.wrong, verdict.errors.ratios[0][0]) == (("x.",), None)
     assert verdict.arms == (kernel.arm.value,)
     assert verdict.model is not None
 

@@ -9,6 +9,7 @@ import pytest
 
 from fuzz.engine.verdict import CaseResult, FailureKey, Grade, PathVerdict, Ruling, Symptom
 from fuzz.oracle.model import ErrorModel
+from reports.errors import ErrorGrid
 
 OK = PathVerdict(path="matmul_4bit", surface="functional.matmul_4bit", ruling=Ruling.VALID, source="a document")
 WRONG = dataclasses.replace(
@@ -20,6 +21,7 @@ WRONG = dataclasses.replace(
     error_over_bound=3.5,
     arms=("simt", "linear"),
     model=ErrorModel(product=0.25, constant=1e-40),
+    errors=ErrorGrid(shape=(1, 2), tile=(1, 1), ratios=((3.5, None),), wrong=("xx",)),
 )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from fuzz.engine.verdict import Symptom
 from fuzz.triage.bug import SPARES, Row
 from fuzz.triage.condition import parse_triggers
 from fuzz.triage.verify import QUANTIZE
+from reports.errors import ErrorGrid
 from strategies.case import Case, Layout, Weight
 from tests.fuzz.triage.suspecting import GEMV, LINEAR, MATMUL, bug, exact, failure, key, pattern
 
@@ -78,6 +81,16 @@ def test_the_worst_case_is_the_one_with_the_largest_ratio() -> None:
     for seed, ratio in enumerate([None, 2.0, 1.0, None, 5.0, 5.0, 4.0]):
         found.count(failure(key(), Case(seed=seed), ratio))
     assert found.worst == (Case(seed=4), 5.0)
+
+
+def test_where_the_errors_are_is_told_of_the_worst_case() -> None:
+    found = bug(IN_OUT)
+    for ratio in (2.0, 5.0, 4.0):
+        grid = ErrorGrid(shape=(1, 1), tile=(1, 1), ratios=((ratio,),), wrong=("x",))
+        plain = failure(key(), ratio=ratio)
+        found.count(dataclasses.replace(plain, verdict=dataclasses.replace(plain.verdict, errors=grid)))
+    assert found.worst_errors is not None
+    assert found.worst_errors.ratios == ((5.0,),)
 
 
 def test_a_failure_without_numbers_is_no_worst_case() -> None:
