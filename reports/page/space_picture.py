@@ -35,7 +35,7 @@ def space_picture(space: Space) -> Picture | None:
     cases, failed = bins(space.cases.get(SIZES, {})), bins(space.failed.get(SIZES, {}))
     if not cases:
         return None
-    with canvas(5.6, 4.4) as (figure, axes):
+    with canvas(4.8, 4.0) as (figure, axes):
         rows, columns = (1 + max(key[axis] for key in cases) for axis in (0, 1))
         grid = [[cases.get((row, column), math.nan) for column in range(columns)] for row in range(rows)]
         image = axes.imshow(grid, origin="lower", cmap=_colours(), norm=LogNorm(1, max(2, *cases.values())), aspect="auto")

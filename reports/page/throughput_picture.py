@@ -20,7 +20,7 @@ def throughput_picture(points: Sequence[Sequence[float]]) -> Picture | None:
     if len(rising) < _FEWEST:
         return None
     rates = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in itertools.pairwise(rising)]
-    with canvas(6.2, 2.3) as (figure, axes):
+    with canvas(5.4, 2.2) as (figure, axes):
         axes.stairs(rates, [point[0] for point in rising], color="#2b7bba", fill=True, alpha=0.55)
         axes.stairs(rates, [point[0] for point in rising], color=INK, linewidth=0.8)
         axes.set(xlabel="seconds", ylabel="cases a second", xlim=(0, rising[-1][0]), ylim=(0, max([*rates, 1.0]) * 1.05))

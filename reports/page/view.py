@@ -15,6 +15,7 @@ from reports.finding import Finding
 from reports.issue import expectation, other_paths, title, what_happens
 from reports.machines import system_info
 from reports.page.changes import Changes, State, changes
+from reports.page.finding_pictures import pictures
 from reports.page.load import Shown
 from reports.page.markdown import to_html
 from reports.page.picture import Picture
@@ -35,6 +36,7 @@ class FindingView:
         anchor: its id in the page.
         sentence: for what it fails.
         what: what happens with the minimal Case.
+        pictures: where the numbers are wrong, or the shapes.
         sections: further parts of the text, by heading.
         replay: the command that runs it again.
     """
@@ -45,6 +47,7 @@ class FindingView:
     script: str
     sentence: Markup
     what: Markup
+    pictures: tuple[Picture, ...]
     sections: dict[str, Markup]
     replay: str
 
@@ -134,7 +137,7 @@ def _finding(item: StoredFinding, number: int, shown: Shown) -> FindingView:
     sections = {
         "What is affected": affected(finding).removeprefix(sentence(finding)).strip(),
         "Why this is wrong": expectation(finding),
-        "The same input on other paths": other_paths(finding),
+        "Also observed": other_paths(finding),
         "Versions": system_info(finding),
     }
     return FindingView(
@@ -143,7 +146,8 @@ def _finding(item: StoredFinding, number: int, shown: Shown) -> FindingView:
         title=title(finding),
         script=item.script or "",
         sentence=to_html(sentence(finding)),
-        what=to_html(what_happens(finding)),
+        what=to_html(what_happens(finding).partition("\n")[2]),  # its first line is what the page has as a table
+        pictures=tuple(pictures(finding)),
         sections={heading: to_html(text) for heading, text in sections.items() if text},
         replay=_replay(shown.root, [finding.slug]),
     )

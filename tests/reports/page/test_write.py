@@ -38,7 +38,7 @@ def everywhere(text: str) -> Finding:
     names = dict.fromkeys(("surface", "path", "symptom", "how", "source", "expected", "got", "grade"), text)
     return rich_finding(
         **names, extent=extent, arms=(text,), kernels=(text,), others={text: text}, system={**SYSTEM, "gpu": text},
-        script=ScriptRun(exit_status=1, output=text), provoked={text: text}, sightings=(), triggers={text: text},
+        script=ScriptRun(exit_status=1, output=text), provoked={text: text}, sightings=(), errors={}, triggers={text: text},
     )  # fmt: skip
 
 
