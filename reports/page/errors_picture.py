@@ -19,10 +19,11 @@ _WITHIN_A_TILE: Final = (12, 6)
 """Columns and rows of tiles up to which there is room for the number in each."""
 _BELOW: Final = 0.3
 """Where in a tile the number is, below a cross, in rows from its centre."""
-_MOST_CROSSES: Final = 300
+_MOST_CROSSES: Final = 64
 """Wrong tiles up to which each is crossed out; of more, colour and words have to do."""
 
-_CAPTION: Final = "Error over bound: beyond 1 no rounding explains it. A cross marks what is wrong."
+_CAPTION: Final = "Error over bound: beyond 1 no rounding explains it."
+_CROSSED: Final = "A cross marks what is wrong."
 
 
 def errors_picture(grid: ErrorGrid, case: str) -> Picture | None:
@@ -34,13 +35,14 @@ def errors_picture(grid: ErrorGrid, case: str) -> Picture | None:
         shown = [[_LIMITS[-1] if ratio is None else ratio for ratio in row] for row in grid.ratios]
         scale = ListedColormap(_COLOURS).with_extremes(over=_BEYOND)
         extent = (-0.5, columns * grid.tile[1] - 0.5, rows * grid.tile[0] - 0.5, -0.5)
-        image = axes.imshow(shown, cmap=scale, norm=BoundaryNorm(_LIMITS, scale.N), aspect="auto", extent=extent, interpolation="nearest")
+        image = axes.imshow(shown, cmap=scale, norm=BoundaryNorm(_LIMITS, scale.N), aspect="auto", extent=extent, interpolation="none")
         figure.colorbar(image, ax=axes, extend="max", ticks=_LIMITS[1:], format="{x:g}")
         axes.set(xlabel="last dimension", ylabel="rows", ylim=(grid.shape[0] - 0.5, -0.5), xlim=(-0.5, grid.shape[1] - 0.5))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        _mark(axes, grid)
-        return picture(figure, f"Heat map of {case}: {words(grid)}", f"{case[0].upper()}{case[1:]}. {_CAPTION}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=5))
+        crossed = _mark(axes, grid)
+        caption = f"{case[0].upper()}{case[1:]}. {_CAPTION}{f' {_CROSSED}' if crossed else ''}"
+        return picture(figure, f"Heat map of {case}: {words(grid)}", caption)
 
 
 def words(grid: ErrorGrid) -> str:
@@ -69,22 +71,29 @@ def _largest(grid: ErrorGrid) -> str:
     return "no finite number" if None in every else f"{finite:.3g} times the bound"
 
 
-def _mark(axes: Axes, grid: ErrorGrid) -> None:
-    """Write the number into each tile if there is room for it, and cross out what is wrong."""
+def _mark(axes: Axes, grid: ErrorGrid) -> bool:
+    """Write the number into each tile if there is room for it, and cross out what is wrong, if that is not too much; whether it was."""
     columns, rows = len(grid.ratios[0]), len(grid.ratios)
     if columns <= _WITHIN_A_TILE[0] and rows <= _WITHIN_A_TILE[1]:
         for row, line in enumerate(grid.ratios):
             for column, ratio in enumerate(line):
                 _write(axes, ratio, _centre(column, row + _BELOW, grid))
-    crossed = [_centre(column, row, grid) for row, line in enumerate(grid.wrong) for column, mark in enumerate(line) if mark == WRONG]
-    if len(crossed) <= _MOST_CROSSES:
-        for colour, width in (("white", 2.0), ("black", 0.9)):
-            axes.scatter([x for x, _ in crossed], [y for _, y in crossed], s=12, marker="x", color=colour, linewidth=width)
+    crossed = [(row, column) for row, line in enumerate(grid.wrong) for column, mark in enumerate(line) if mark == WRONG]
+    if len(crossed) > _MOST_CROSSES:
+        return False
+    for colour in ("white", "black"):
+        places = [_centre(column, row, grid) for row, column in crossed if _ink(grid.ratios[row][column]) == colour]
+        axes.scatter([x for x, _ in places], [y for _, y in places], s=12, marker="x", color=colour, linewidth=1)
+    return True
+
+
+def _ink(ratio: float | None) -> str:
+    """What can be seen on a tile."""
+    return "white" if ratio is None or ratio >= _LIMITS[4] else "black"
 
 
 def _write(axes: Axes, ratio: float | None, place: tuple[float, float]) -> None:
-    text, dark = ("inf", True) if ratio is None else (f"{ratio:.2g}", ratio >= _LIMITS[3])
-    axes.text(*place, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+    axes.text(*place, "inf" if ratio is None else f"{ratio:.2g}", ha="center", va="center", fontsize=8, color=_ink(ratio))
 
 
 def _centre(column: float, row: float, grid: ErrorGrid) -> tuple[float, float]:

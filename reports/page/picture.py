@@ -86,4 +86,6 @@ def _with_style(svg: bytes) -> bytes:
     style = ET.Element(f"{{{_SVG}}}style")
     style.text = _STYLE
     root.insert(0, style)
+    for element in root.iter():  # line ends and indents are a tenth of it
+        element.text, element.tail = (text if text and text.strip() else None for text in (element.text, element.tail))
     return ET.tostring(root)

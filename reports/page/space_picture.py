@@ -38,7 +38,9 @@ def space_picture(space: Space) -> Picture | None:
     with canvas(4.8, 4.0) as (figure, axes):
         rows, columns = (1 + max(key[axis] for key in cases) for axis in (0, 1))
         grid = [[cases.get((row, column), math.nan) for column in range(columns)] for row in range(rows)]
-        image = axes.imshow(grid, origin="lower", cmap=_colours(), norm=LogNorm(1, max(2, *cases.values())), aspect="auto")
+        image = axes.imshow(
+            grid, origin="lower", cmap=_colours(), norm=LogNorm(1, max(2, *cases.values())), aspect="auto", interpolation="none"
+        )
         figure.colorbar(image, ax=axes, label="cases", ticks=LogLocator(subs=(1, 2, 5)), format="{x:,.0f}").minorticks_off()
         _mark(axes, cases, failed)
         _label(axes, rows, columns)
