@@ -150,12 +150,12 @@ class Browser:
         return result["result"].get("value")
 
     def picture(self, file: Path, height: int, selector: str = "body") -> None:
-        """Save what the page looks like: as many CSS pixels as `height` says, from the first element that `selector` names on."""
+        """Save what the page looks like, as WebP: as many CSS pixels as `height` says, from the first element that `selector` names on."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         top = self.evaluate(f"(document.querySelector({json.dumps(selector)})?.getBoundingClientRect().top ?? 0) + scrollY")
         top = max(top - _MARGIN, 0)
         clip = {"x": 0, "y": top, "width": size["width"], "height": min(height, size["height"] - top), "scale": 1}
-        data = self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)["data"]
+        data = self.call("Page.captureScreenshot", format="webp", quality=80, clip=clip, captureBeyondViewport=True)["data"]
         file.write_bytes(base64.b64decode(data))
 
     def _receive(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ TOP: Final = {"desk": 1500, "dark": 1500, "phone": 1700, "finding": 1500, "space
 def take(browser: Browser, page: Path, into: Path) -> list[Path]:
     """Take all pictures of `page` and return their files."""
     into.mkdir(parents=True, exist_ok=True)
-    files = {name: into / f"page-{name}.png" for name in TOP}
+    files = {name: into / f"page-{name}.webp" for name in TOP}
     for name, width, dark in (("desk", DESK, False), ("dark", DESK, True), ("phone", PHONE, False)):
         browser.open(page, width, dark=dark)
         browser.picture(files[name], TOP[name])

@@ -107,9 +107,9 @@ def test_screenshots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     found = rich_finding()
     write_run(tmp_path / "run", [found], run=record(findings=[entry(found)]))
     assert main([str(tmp_path / "run"), "--into", str(tmp_path / "docs")]) == 0
-    files = [tmp_path / "docs" / f"page-{name}.png" for name in TOP]
+    files = [tmp_path / "docs" / f"page-{name}.webp" for name in TOP]
     assert capsys.readouterr().out.splitlines() == [str(file) for file in files]
-    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+    assert all(file.read_bytes()[8:12] == b"WEBP" for file in files)
 
 
 def test_screenshots_of_nothing_are_one_sentence_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
