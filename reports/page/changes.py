@@ -10,11 +10,11 @@ from reports.summary import where
 
 
 class State(enum.Enum):
-    """What became of a finding."""
+    """What became of a finding. What was not seen may be fixed; its Case was perhaps not drawn."""
 
     NEW = "new"
     STILL_THERE = "still there"
-    LOOKS_FIXED = "looks fixed"
+    NOT_SEEN = "not seen this time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,5 +64,5 @@ def changes(record: RunRecord) -> Changes | None:
 
 def _state(was_there: bool, is_there: bool) -> State:  # noqa: FBT001 - two sides of one question
     if not is_there:
-        return State.LOOKS_FIXED
+        return State.NOT_SEEN
     return State.STILL_THERE if was_there else State.NEW

@@ -71,7 +71,7 @@ class PageView:
         space, tables: what was explored, as a picture and as numbers.
         throughput: Cases over time; None if the run does not say.
         changes: since the run before; None if there was none.
-        fixed: the command that runs again what looks fixed; empty if nothing does.
+        missed: the command that runs again what was not seen this time; empty if there is nothing.
         flaky, unconfirmed: entries of the run's list, those with a rate and the others.
     """
 
@@ -86,7 +86,7 @@ class PageView:
     tables: tuple[Table, ...]
     throughput: Picture | None
     changes: Changes | None
-    fixed: str
+    missed: str
     states: tuple[State, ...] = tuple(State)
 
     @property
@@ -120,7 +120,7 @@ def view(shown: Shown) -> PageView:
         tables=tuple(tables(record.space)),
         throughput=throughput_picture(record.throughput),
         changes=changed,
-        fixed=_replay(shown.root, [change.slug for change in changed.of(State.LOOKS_FIXED)] if changed else []),
+        missed=_replay(shown.root, [change.slug for change in changed.of(State.NOT_SEEN)] if changed else []),
     )
 
 

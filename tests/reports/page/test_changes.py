@@ -14,7 +14,7 @@ def listed(*names: str) -> list[dict[str, Any]]:
     return [{"signature": name, "slug": f"{name}-1"} for name in names]
 
 
-def test_new_still_there_and_looks_fixed() -> None:
+def test_new_still_there_and_not_seen() -> None:
     previous = Previous(date="2026-01-01", system={**SYSTEM, "bitsandbytes": "0.49.2"}, findings=listed("a", "b"))
     assert changes(record(findings=listed("b", "c"), previous=previous)) == Changes(
         date="2026-01-01",
@@ -22,7 +22,7 @@ def test_new_still_there_and_looks_fixed() -> None:
         all=(
             Change(state=State.NEW, signature="c", slug="c-1"),
             Change(state=State.STILL_THERE, signature="b", slug="b-1"),
-            Change(state=State.LOOKS_FIXED, signature="a", slug="a-1"),
+            Change(state=State.NOT_SEEN, signature="a", slug="a-1"),
         ),
     )
 
@@ -30,7 +30,7 @@ def test_new_still_there_and_looks_fixed() -> None:
 def test_those_of_one_state() -> None:
     found = changes(record(findings=listed("b"), previous=Previous(date="", findings=listed("a", "b"))))
     assert found is not None
-    assert [change.signature for change in found.of(State.LOOKS_FIXED)] == ["a"]
+    assert [change.signature for change in found.of(State.NOT_SEEN)] == ["a"]
     assert found.of(State.NEW) == ()
 
 

@@ -42,14 +42,14 @@ def test_findings_are_compared_with_those_of_the_run_before() -> None:
     gone = finding("dequantize_4bit", "wrong shape", model=None)
     previous = Previous(date="2026-01-01", findings=[entry(finding()), entry(gone)])
     page = view(shown([finding(), DIED], previous=previous))
-    assert [page.state(item) for item in (finding(), DIED, gone)] == ["still there", "new", "looks fixed"]
-    assert page.fixed == f"python -m fuzz replay out/findings/{gone.slug}"
+    assert [page.state(item) for item in (finding(), DIED, gone)] == ["still there", "new", "not seen this time"]
+    assert page.missed == f"python -m fuzz replay out/findings/{gone.slug}"
     assert page.anchors == {finding().signature: "finding-1", DIED.signature: "finding-2"}
 
 
 def test_without_a_run_before_nothing_is_new() -> None:
     page = view(shown([DIED]))
-    assert (page.changes, page.fixed, page.state(DIED)) == (None, "", "")
+    assert (page.changes, page.missed, page.state(DIED)) == (None, "", "")
 
 
 def test_what_was_not_confirmed_is_flaky_or_not() -> None:
