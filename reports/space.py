@@ -11,9 +11,9 @@ from reports import schema
 from reports.coverage import added
 
 SIZES: Final = "sizes"
-"""Bins are "i,j": out_features from 2**i and in_features from 2**j, each up to its double."""
+"""Bins are "i,j": out_features of i binary digits and in_features of j: none for 0, one for 1, two for 2 and 3, and so on."""
 ROWS: Final = "rows"
-"""Bins are "i": rows from 2**i up to its double."""
+"""Bins are "i": rows of i binary digits."""
 DTYPES: Final = "dtypes"
 """Bins are dtypes of the activation."""
 ARMS: Final = "arms"
@@ -60,6 +60,11 @@ def united(parts: Iterable[Space]) -> Space:
     return total
 
 
-def is_exponent(part: str) -> bool:
-    """Whether a part of a bin's name is an exponent that a size can have."""
+def smallest(digits: int) -> int:
+    """The smallest size of so many binary digits."""
+    return 2 ** (digits - 1) if digits else 0
+
+
+def is_digits(part: str) -> bool:
+    """Whether a part of a bin's name is a number of binary digits that a size can have."""
     return part.isascii() and part.isdecimal() and len(part) < _DIGITS

@@ -34,8 +34,8 @@ class Explored:
 
 def _bins(case: Case) -> Iterator[tuple[str, str]]:
     weight = case.weight
-    yield SIZES, f"{_power(weight.out_features)},{_power(weight.in_features)}"
-    yield ROWS, str(_power(case.activation.rows))
+    yield SIZES, f"{_bin(weight.out_features)},{_bin(weight.in_features)}"
+    yield ROWS, str(_bin(case.activation.rows))
     yield DTYPES, case.activation_dtype.value
 
 
@@ -43,6 +43,6 @@ def _arms(verdicts: tuple[PathVerdict, ...]) -> Iterator[tuple[str, str]]:
     return ((ARMS, ALTERNATIVE.join(verdict.arms)) for verdict in verdicts if verdict.arms)
 
 
-def _power(size: int) -> int:
-    """The largest power of two that is not larger, as an exponent."""
-    return size.bit_length() - 1
+def _bin(size: int) -> int:
+    """The bin of a size, by `reports.space`."""
+    return size.bit_length()

@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.ticker import LogLocator
 
 from reports.page.picture import Picture, canvas, picture
-from reports.space import SIZES, Space, is_exponent
+from reports.space import SIZES, Space, is_digits, smallest
 
 _LARGEST_MARK: Final = 90.0
 """Points squared of the mark of a bin in which every Case failed."""
@@ -46,16 +46,16 @@ def space_picture(space: Space) -> Picture | None:
         _label(axes, rows, columns)
         most = max(cases, key=lambda key: cases[key])
         alt = (
-            f"{len(cases)} of {rows * columns} bins of sizes were explored, most densely out_features from {2 ** most[0]} "
-            f"and in_features from {2 ** most[1]} ({cases[most]} cases). In {len(failed)} of them something failed."
+            f"{len(cases)} of {rows * columns} bins of sizes were explored, most densely out_features from {smallest(most[0])} "
+            f"and in_features from {smallest(most[1])} ({cases[most]} cases). In {len(failed)} of them something failed."
         )
         return picture(figure, alt, _CAPTION)
 
 
 def bins(counts: Mapping[str, int]) -> Bins:
-    """Counts by pairs of exponents, without those that are empty."""
+    """Counts by pairs of numbers of digits, without those that are empty."""
     pairs = {name.partition(","): count for name, count in counts.items() if count}
-    return {(int(one), int(other)): count for (one, _, other), count in pairs.items() if is_exponent(one) and is_exponent(other)}
+    return {(int(one), int(other)): count for (one, _, other), count in pairs.items() if is_digits(one) and is_digits(other)}
 
 
 def _colours() -> ListedColormap:
@@ -74,5 +74,5 @@ def _mark(axes: Axes, cases: Bins, failed: Bins) -> None:
 
 def _label(axes: Axes, rows: int, columns: int) -> None:
     axes.set(xlabel="in_features, from", ylabel="out_features, from")
-    axes.set_xticks(range(0, columns, _EVERY), [str(2**power) for power in range(0, columns, _EVERY)])
-    axes.set_yticks(range(0, rows, _EVERY), [str(2**power) for power in range(0, rows, _EVERY)])
+    axes.set_xticks(range(0, columns, _EVERY), [str(smallest(digits)) for digits in range(0, columns, _EVERY)])
+    axes.set_yticks(range(0, rows, _EVERY), [str(smallest(digits)) for digits in range(0, rows, _EVERY)])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from reports.space import ARMS, DTYPES, ROWS, SIZES, Space, is_exponent
+from reports.space import ARMS, DTYPES, ROWS, SIZES, Space, is_digits, smallest
 
 _HEADINGS: Final = {ROWS: "Rows of the activation", DTYPES: "Dtype of the activation", ARMS: "Kernels that may have run", SIZES: "Sizes"}
 _COUNTED: Final = {ARMS: "verdicts"}
@@ -46,17 +46,18 @@ def tables(space: Space) -> Iterator[Table]:
 
 
 def _numbers(key: str) -> tuple[tuple[int, ...], str]:
-    """Sorts exponents as numbers, and everything else as text."""
+    """Sorts numbers of digits as numbers, and everything else as text."""
     parts = key.split(",")
-    return (tuple(map(int, parts)) if all(map(is_exponent, parts)) else (), key)
+    return (tuple(map(int, parts)) if all(map(is_digits, parts)) else (), key)
 
 
 def _label(name: str, key: str) -> str:
     parts = key.split(",")
-    if name not in {ROWS, SIZES} or not all(map(is_exponent, parts)):
+    if name not in {ROWS, SIZES} or not all(map(is_digits, parts)):
         return key
     return " x ".join(_range(int(part)) for part in parts)
 
 
-def _range(power: int) -> str:
-    return f"{2**power} to {2 ** (power + 1) - 1}" if power else "1"
+def _range(digits: int) -> str:
+    least, most = smallest(digits), smallest(digits + 1) - 1
+    return f"{least} to {most}" if least < most else str(least)

@@ -16,11 +16,11 @@ WRONG = dataclasses.replace(RIGHT, symptom=Symptom.WRONG_VALUE, arms=("simt", "t
 NO_ARM = dataclasses.replace(RIGHT, path="quantize_4bit", arms=())
 
 
-@pytest.mark.parametrize(("size", "exponent"), [(1, 0), (2, 1), (3, 1), (4, 2), (63, 5), (64, 6), (65, 6), (MAX_DIMENSION, 16)])
-def test_a_bin_goes_from_a_power_of_two_up_to_its_double(size: int, exponent: int) -> None:
+@pytest.mark.parametrize(("size", "digits"), [(0, 0), (1, 1), (2, 2), (3, 2), (4, 3), (63, 6), (64, 7), (65, 7), (MAX_DIMENSION, 17)])
+def test_a_bin_goes_from_a_power_of_two_up_to_its_double(size: int, digits: int) -> None:
     explored = Explored()
     explored.count(Case(weight=Weight(in_features=size)), CaseResult(()))
-    assert explored.space().cases[SIZES] == {f"0,{exponent}": 1}
+    assert explored.space().cases[SIZES] == {f"1,{digits}": 1}
 
 
 def test_a_case_counts_once_and_each_verdict_by_its_kernels() -> None:
@@ -30,12 +30,12 @@ def test_a_case_counts_once_and_each_verdict_by_its_kernels() -> None:
     explored.count(Case(weight=Weight(out_features=7, in_features=100), activation=activation), CaseResult((RIGHT, WRONG)))
     assert explored.space() == Space(
         cases={
-            SIZES: {"2,6": 2},
-            ROWS: {"0": 1, "3": 1},
+            SIZES: {"3,7": 2},
+            ROWS: {"1": 1, "4": 1},
             DTYPES: {"float32": 1, "bfloat16": 1},
             ARMS: {"linear": 3, "simt or tensor_core": 1},
         },
-        failed={SIZES: {"2,6": 1}, ROWS: {"3": 1}, DTYPES: {"bfloat16": 1}, ARMS: {"simt or tensor_core": 1}},
+        failed={SIZES: {"3,7": 1}, ROWS: {"4": 1}, DTYPES: {"bfloat16": 1}, ARMS: {"simt or tensor_core": 1}},
     )
 
 

@@ -59,10 +59,10 @@ def test_the_space_says_where_something_failed() -> None:
     shown = space_picture(Space(cases={SIZES: {"0,6": 3, "7,7": 9}}, failed={SIZES: {"7,7": 1}}))
     assert shown is not None
     assert shown.alt == (
-        "2 of 64 bins of sizes were explored, most densely out_features from 128 and in_features from 128 (9 cases). "
+        "2 of 64 bins of sizes were explored, most densely out_features from 64 and in_features from 64 (9 cases). "
         "In 1 of them something failed."
     )
-    assert {"in_features, from", "out_features, from", "cases", "64"} <= words(svg(shown))
+    assert {"in_features, from", "out_features, from", "cases", "32"} <= words(svg(shown))
 
 
 def test_without_sizes_there_is_no_picture() -> None:
