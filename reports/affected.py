@@ -100,7 +100,8 @@ def _table(extent: Extent) -> str:
     if not extent.fields:
         return ""
     rows = [_row(item) for item in sorted(extent.fields, key=lambda item: not item.trigger)]
-    return "\n".join(["| field | fails with | does not fail with | rule |", "| --- | --- | --- | --- |", *rows])
+    table = "\n".join(["| field | fails with | does not fail with | rule |", "| --- | --- | --- | --- |", *rows])
+    return f"<details><summary>Everything that was tried</summary>\n\n{table}\n\n</details>"
 
 
 def _row(item: FieldExtent) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from reports.affected import affected
+from reports.cause import suspected_cause
 from reports.finding import Finding
 from reports.machines import system_info
-from reports.text import block, cell, code, code_cell, one_line, prose
+from reports.marker import marker, sighting
+from reports.text import block, cell, code, code_cell, excerpt, prose, short
 from reports.wording import listing, size, trigger
 from strategies.fields import SIZES
 
@@ -22,18 +24,27 @@ _GRADES: Final = {
     "other bits": "It is not the number that the kernel's own arithmetic gives, in its own order, on this GPU and release.",
 }
 
+_LONGEST_TITLE: Final = 250
+"""Characters; GitHub takes 256."""
+
 
 def write_issue(finding: Finding, script: str) -> str:
-    """The issue text of a finding, with the text of its script."""
+    """The issue text of a finding, with the text of its script: the title as a heading, and the body."""
+    return f"# {prose(title(finding))}\n\n{body(finding, script)}"
+
+
+def body(finding: Finding, script: str) -> str:
+    """The issue text without its title. Comments at its end let a program find the issue again."""
     sections = {
-        f"# {prose(title(finding))}": what_happens(finding),
         "### What is affected": affected(finding),
         "### System Info": system_info(finding),
         "### Reproduction": _reproduction(finding, script),
         "### Expected behavior": expectation(finding),
+        "### Suspected cause": suspected_cause(finding),
         "### Also observed": other_paths(finding),
     }
-    return "\n\n".join(f"{heading}\n\n{text}" for heading, text in sections.items() if text) + "\n"
+    parts = [f"{heading}\n\n{text}" for heading, text in sections.items() if text]
+    return "\n\n".join([what_happens(finding), *parts, f"{marker(finding)}\n{sighting(finding)}"]) + "\n"
 
 
 def title(finding: Finding) -> str:
@@ -43,7 +54,8 @@ def title(finding: Finding) -> str:
     triggers = {name: value for name, value in finding.triggers.items() if (name, value) != ("execution.relation", finding.how)}
     sizes = listing([size(name, value) for name, value in triggers.items() if name in SIZES])
     others = listing([trigger(name, value) for name, value in triggers.items() if name not in SIZES])
-    return one_line(f"{finding.surface}: {finding.symptom}{how}{f' for {sizes}' if sizes else ''}{f' when {others}' if others else ''}")
+    line = f"{finding.surface}: {finding.symptom}{how}{f' for {sizes}' if sizes else ''}{f' when {others}' if others else ''}"
+    return short(line, _LONGEST_TITLE)
 
 
 def what_happens(finding: Finding) -> str:
@@ -87,7 +99,7 @@ def _reproduction(finding: Finding, script: str) -> str:
     parts = [block(script, "python")]
     if finding.script is not None:
         status = "no exit within the time limit" if finding.script.exit_status is None else f"exit status {finding.script.exit_status}"
-        parts.append(f"Output ({status}):\n\n{block(finding.script.output)}")
+        parts.append(f"Output ({status}):\n\n{block(excerpt(finding.script.output))}")
     return "\n\n".join(parts)
 
 

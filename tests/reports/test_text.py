@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reports.text import block, cell, code, code_cell, one_line, prose
+from reports.text import LONGEST, block, cell, code, code_cell, excerpt, one_line, prose, short
 from tests.reports.helpers import NASTY, hostile
 from tests.reports.markdown import cells, code_spans, lines_of, parse, rendered
 
@@ -83,6 +83,8 @@ def test_plain_words_are_left_alone(text: str) -> None:
         ("ask @someone", "`ask @someone`"),
         ("see #12", "`see #12`"),
         ("a :bug:", "`a :bug:`"),
+        ("see GH-12", "`see GH-12`"),
+        ("$x$", "`$x$`"),
     ],
 )
 def test_prose(text: str, markdown: str) -> None:
@@ -130,3 +132,24 @@ def test_no_control_character_gets_into_a_line() -> None:
     every = "".join(map(chr, range(0x20))) + "".join(map(chr, range(0x7F, 0xA0)))
     for write in (one_line, code, prose, cell, code_cell):
         assert not re.search(r"[\x00-\x1f\x7f-\x9f]", write(f"a{every}b"))
+
+
+@given(st.text(max_size=50).map(lambda text: text * 40), st.integers(100, 600))
+def test_a_long_text_is_cut_with_a_note(text: str, most: int) -> None:
+    line, whole = short(text, most), one_line(text)
+    assert len(line) <= most
+    if len(whole) <= most:
+        assert line == whole
+    else:
+        kept, _, note = line.rpartition(" ... (")
+        assert whole.startswith(kept)
+        assert note == f"{len(whole) - len(kept)} more characters)"
+    assert short(line, most) == line
+
+
+def test_no_text_is_longer_than_a_reader_takes() -> None:
+    assert all(len(write("@" * 10_000)) <= LONGEST + 4 for write in (code, prose, cell, code_cell))
+
+
+def test_an_output_keeps_its_lines_and_nothing_that_commands_a_terminal() -> None:
+    assert excerpt("a\r\nb\rc\td\x1b[31m\u202e\n\n") == "a\nb\nc\td\ufffd[31m\ufffd"

@@ -1,0 +1,32 @@
+"""Marks in an issue that people do not see and programs find: which defect it is about, and where it was seen."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from reports.finding import Finding
+
+_DIGITS: Final = 16
+"""Hexadecimal digits of a digest: two defects in a thousand share one by chance once in 10^13 trackers."""
+
+
+def digest(finding: Finding) -> str:
+    """What an issue is searched by: of the signature alone, so that every run has the same."""
+    return _digest(finding.signature)
+
+
+def marker(finding: Finding) -> str:
+    """The comment that says which defect the issue is about."""
+    return f"<!-- bnb4-fuzz signature {digest(finding)} -->"
+
+
+def sighting(finding: Finding) -> str:
+    """The comment that says on which release and device the defect was seen."""
+    system = finding.system
+    hardware = system.get("gpu") or system.get("cpu") or system.get("device", "")
+    return f"<!-- bnb4-fuzz seen {_digest(finding.signature, system.get('bitsandbytes', ''), hardware)} -->"
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode(errors="replace")).hexdigest()[:_DIGITS]
