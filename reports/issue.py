@@ -8,7 +8,7 @@ from reports.affected import affected
 from reports.cause import suspected_cause
 from reports.finding import Finding
 from reports.machines import system_info
-from reports.marker import marker, sighting
+from reports.marker import marker, sightings
 from reports.text import block, cell, code, code_cell, excerpt, prose, short
 from reports.wording import listing, size, trigger
 from strategies.fields import SIZES
@@ -44,7 +44,7 @@ def body(finding: Finding, script: str) -> str:
         "### Also observed": other_paths(finding),
     }
     parts = [f"{heading}\n\n{text}" for heading, text in sections.items() if text]
-    return "\n\n".join([what_happens(finding), *parts, f"{marker(finding)}\n{sighting(finding)}"]) + "\n"
+    return "\n\n".join([what_happens(finding), *parts, "\n".join([marker(finding), *sightings(finding)])]) + "\n"
 
 
 def title(finding: Finding) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 from reports.finding import Finding
@@ -21,11 +22,15 @@ def marker(finding: Finding) -> str:
     return f"<!-- bnb4-fuzz signature {digest(finding)} -->"
 
 
-def sighting(finding: Finding) -> str:
-    """The comment that says on which release and device the defect was seen."""
-    system = finding.system
+def sightings(finding: Finding) -> tuple[str, ...]:
+    """The comments that say on which releases and devices the defect was seen, one for each."""
+    systems = [finding.system, *(sighting.system for sighting in finding.sightings)]
+    return tuple(dict.fromkeys(_sighting(finding.signature, system) for system in systems))
+
+
+def _sighting(signature: str, system: Mapping[str, str]) -> str:
     hardware = system.get("gpu") or system.get("cpu") or system.get("device", "")
-    return f"<!-- bnb4-fuzz seen {_digest(finding.signature, system.get('bitsandbytes', ''), hardware)} -->"
+    return f"<!-- bnb4-fuzz seen {_digest(signature, system.get('bitsandbytes', ''), hardware)} -->"
 
 
 def _digest(*texts: str) -> str:
