@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ from fuzz.engine.executor import HarnessError
 from fuzz.triage.bug import Failure
 from fuzz.triage.known import KnownIssue, KnownIssuesError, load
 from reports.finding import Finding
+from reports.formats.actions import tell
 from reports.issue import title
 from reports.page.at_end import page_line
+from reports.outcomes import Outcomes
 from reports.run import ReportsError
 from reports.summary import summary_lines, where
 
@@ -219,6 +222,8 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         terminalreporter.write_line(line)
     if _PAGE in config.stash:
         terminalreporter.write_line(config.stash[_PAGE])
+    for line in tell(Outcomes.of_run(session.record, session.findings), os.environ):
+        terminalreporter.write_line(line)
 
 
 class _ProgressLine:

@@ -6,7 +6,10 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+HALVES: Final = "backslashreplace"
+"""What becomes of half a surrogate pair, which a library's message may contain and a file cannot: an escape, which JSON reads back."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -18,7 +21,7 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors=HALVES) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -45,4 +48,4 @@ def append_json_line(path: Path, data: Any) -> None:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             line = line if file.read() == b"\n" else "\n" + line
-        file.write(line.encode())
+        file.write(line.encode(errors=HALVES))

@@ -105,7 +105,7 @@ class Finding:
     def slug(self) -> str:
         """Name of the finding's folder: readable, unique and the same in every run."""
         words = re.sub(r"[^a-z0-9]+", "-", f"{self.path} {self.symptom} {self.how} {' '.join(self.triggers)}".lower())
-        digest = hashlib.sha256(self.signature.encode()).hexdigest()[:8]
+        digest = hashlib.sha256(self.signature.encode(errors="replace")).hexdigest()[:8]
         return f"{words.strip('-')[:_SLUG_LENGTH].strip('-')}-{digest}"
 
     @property

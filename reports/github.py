@@ -113,7 +113,7 @@ class GitHub:
         """
         with tempfile.TemporaryDirectory(prefix="bnb4-fuzz-") as folder:
             file = Path(folder) / "body.md"
-            file.write_text(change.body, encoding="utf-8")
+            file.write_text(change.body, encoding="utf-8", errors="replace")
             return short(_gh(*change.arguments, "--body-file", str(file)))
 
 

@@ -14,7 +14,12 @@ _DIGITS: Final = 16
 
 def digest(finding: Finding) -> str:
     """What an issue is searched by: of the signature alone, so that every run has the same."""
-    return _digest(finding.signature)
+    return digest_of(finding.signature)
+
+
+def digest_of(signature: str) -> str:
+    """The digest of a signature."""
+    return _digest(signature)
 
 
 def marker(finding: Finding) -> str:

@@ -118,6 +118,11 @@ class Confirmation:
         return sum(finding.verified for finding in self._results())
 
     @property
+    def found(self) -> list[Finding]:
+        """The findings that are there so far, verified or not; what the run has learned of them since is not in them."""
+        return self._results()
+
+    @property
     def _futures(self) -> list[Future[Finding]]:
         return [job.future for job in self._jobs if job.future is not None]
 

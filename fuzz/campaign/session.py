@@ -24,6 +24,7 @@ from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
 from fuzz.engine.verdict import FailureKey
 from fuzz.triage.bug import Failure
 from fuzz.triage.known import KnownIssue
+from reports.events import Events
 from reports.finding import Finding, signature
 from reports.previous import Previous
 from reports.run import RunDirectory, RunRecord
@@ -76,6 +77,7 @@ class Session:
         self.budget = Budget(options.budget)
         self.findings: list[Finding] = []
         self._directory = RunDirectory(options.reports)
+        self._events = Events(options.reports, lambda: self.budget.elapsed)
         self._executor = Executor(options.device, options.watchdog)
         self._on_progress, self._on_observation = on_progress, on_observation
         self._work: tuple[Campaign, Confirmation] | None = None
@@ -112,6 +114,7 @@ class Session:
         campaign = Campaign(self._executor, self.budget, self, knowledge.suspects)
         self._work = (campaign, Confirmation(site, self._directory))
         self._left_open = left_open(self.options.reports)
+        self._events.started(ready.system, self.options.seed, self.options.budget)
         self._write_record("running")
         return ready
 
@@ -156,6 +159,8 @@ class Session:
             self._work[0].progress.stop_reason = "interrupted"
             self.findings = [finding for finding in self._work[1].abandon() if finding.verified and finding.minimal]
             self._write_record("interrupted")
+        if self._work is not None:
+            self._events.finished(self.record)
         self._executor.close()
 
     def drawn_for(self, finding: Finding) -> str:
@@ -178,6 +183,7 @@ class Session:
                 "elapsed": round(failure.elapsed, 3),
             }
         )
+        self._events.observed(failure.verdict.to_json(), failure.number)
         self._on_observation(failure)
 
     def progressed(self, progress: Progress) -> None:
@@ -250,7 +256,9 @@ class Session:
 
     def _write_record(self, stop_reason: str) -> None:
         self._recorded = self.budget.elapsed
-        self._directory.write_run(self._record(stop_reason))
+        record = self._record(stop_reason)
+        self._directory.write_run(record)
+        self._events.noted(record, self._running()[1].found)
 
 
 def _entry(finding: Finding) -> dict[str, Any]:

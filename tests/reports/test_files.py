@@ -10,8 +10,7 @@ import pytest
 
 from reports.files import append_json_line, write_json, write_text
 
-UNWRITABLE = "half\ud800"
-"""Text that no encoder takes: the write fails in the middle."""
+HALF = "half\ud800"
 
 
 def names(folder: Path) -> set[str]:
@@ -37,13 +36,14 @@ def test_others_may_read_the_file(tmp_path: Path) -> None:
     assert (tmp_path / "run.json").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    write_text(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, UNWRITABLE)
-    assert path.read_text(encoding="utf-8") == "old"
-    assert names(tmp_path) == {"run.json"}
+def test_half_a_character_is_written_as_an_escape_and_read_back(tmp_path: Path) -> None:
+    """An exception's message may contain one, and must not end the run."""
+    write_text(tmp_path / "text", HALF)
+    assert (tmp_path / "text").read_text(encoding="utf-8") == "half\\ud800"
+    write_json(tmp_path / "json", [HALF])
+    assert json.loads((tmp_path / "json").read_text(encoding="utf-8")) == [HALF]
+    append_json_line(tmp_path / "lines", HALF)
+    assert json.loads((tmp_path / "lines").read_text(encoding="utf-8")) == HALF
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from fuzz.engine.executor import HarnessError, Ready
 from fuzz.engine.verdict import FailureKey, Symptom
 from fuzz.triage.bug import Failure
 from fuzz.triage.known import load
+from reports.events import read_events
 from reports.files import write_json
 from reports.finding import Finding, ScriptRun
 from reports.previous import Previous
@@ -89,6 +90,10 @@ class Confirmed:
     def confirmed(self) -> int:
         return sum(item.verified for item in self.findings)
 
+    @property
+    def found(self) -> list[Finding]:
+        return list(self.findings)
+
     def finish(self) -> list[Finding]:
         return list(self.findings)
 
@@ -121,6 +126,10 @@ class World:
     def observations(self) -> list[dict[str, Any]]:
         file = self.reports / "observations.jsonl"
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in read_events(self.reports)]
 
     def confirmation(self, site: Site, directory: RunDirectory) -> Confirmed:
         self.confirmations.append(Confirmed(site, directory, self.changes, self.needs))
@@ -488,6 +497,16 @@ def test_closing_twice_changes_nothing(world: World) -> None:
     session = world.ran()
     session.close()
     assert world.run.stop_reason == "cases"
+    assert [event["event"] for event in world.events].count("finished") == 1
+
+
+def test_events_are_written_from_the_start_to_the_end(world: World) -> None:
+    session = world.ran()
+    names = [event["event"] for event in world.events]
+    assert (names[0], names[-1]) == ("started", "finished")
+    assert names.count("finding") == len(session.findings) == 1
+    assert names.index("observed") < names.index("finding")
+    assert world.events[-1]["stop_reason"] == world.run.stop_reason
 
 
 def test_an_interrupted_run_is_taken_up_by_the_next_one(world: World) -> None:
