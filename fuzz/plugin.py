@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from _pytest.capture import CaptureManager
@@ -20,29 +19,32 @@ from fuzz.campaign.corpus import CorpusError
 from fuzz.campaign.corpus import load as load_corpus
 from fuzz.campaign.mixture import Property
 from fuzz.campaign.session import Options, Session
+from fuzz.distributed import gathered, instruct, reports_of, seed_of, worker_input
 from fuzz.engine.executor import HarnessError
+from fuzz.interruption import Interruption
 from fuzz.triage.bug import Failure
 from fuzz.triage.known import KnownIssue, KnownIssuesError, load
 from reports.finding import Finding
 from reports.formats.actions import tell
+from reports.gather import NOTHING
 from reports.issue import title
-from reports.page.at_end import page_line
 from reports.outcomes import Outcomes
-from reports.run import ReportsError
+from reports.page.at_end import page_line
+from reports.run import ReportsError, RunRecord
+from reports.stored import Warn
 from reports.summary import summary_lines, where
+from reports.text import one_line
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 TERMINAL_INTERVAL: Final = 0.5
 """Seconds between two updates of the progress line on a terminal."""
 PLAIN_INTERVAL: Final = 10.0
 """Seconds between two progress lines elsewhere."""
-MAX_SEED: Final = 2**32
 
 _SESSION: Final = pytest.StashKey[Session]()
+_INTERRUPTION: Final = pytest.StashKey[Interruption]()
 _PROPERTIES: Final = pytest.StashKey[list[Property]]()
 """The properties that were collected."""
-_PAGE: Final = pytest.StashKey[str]()
-"""Where the page of the run is, in one line."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -107,14 +109,14 @@ def options_of(config: pytest.Config) -> Options:
         pytest.UsageError: one of them cannot be used, in one sentence.
     """
     try:
-        seed, most_cases = config.getoption("--fuzz-seed"), config.getoption("--fuzz-cases")
+        most_cases = config.getoption("--fuzz-cases")
         if most_cases is not None and most_cases < 1:
             raise pytest.UsageError(f"--fuzz-cases is {most_cases}, not a whole number above 0")
         return Options(
             device=config.getoption("--fuzz-device"),
             budget=parse_duration(config.getoption("--fuzz-budget")),
-            seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
-            reports=config.getoption("--reports-dir"),
+            seed=seed_of(config),
+            reports=reports_of(config),
             known=load(config.getoption("--known-issues")),
             corpus=load_corpus(config.getoption("--corpus")),
             most_cases=most_cases,
@@ -158,12 +160,19 @@ def start_session(config: pytest.Config) -> Session:
     Raises:
         pytest.UsageError: an option, the device or the reports directory cannot be used.
     """
-    progress = _ProgressLine(config)
-    session = Session(options_of(config), progress.update, progress.observed)
+    progress, interruption = _ProgressLine(config), config.stash.setdefault(_INTERRUPTION, Interruption())
+
+    def progressed(so_far: Progress, budget: Budget) -> None:
+        interruption.check()
+        progress.update(so_far, budget)
+
+    session = Session(options_of(config), progressed, progress.observed)
+    interruption.listen()
     try:
         session.start()
     except (ReportsError, HarnessError) as error:
         session.close()
+        interruption.restore()
         raise pytest.UsageError(str(error)) from None
     config.stash[_SESSION] = session
     return session
@@ -204,26 +213,45 @@ def expired_issues(request: pytest.FixtureRequest) -> list[KnownIssue]:
     return session.expired
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End the children, whatever happened, and write the page."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist what all of them have to know."""
+    instruct(node)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """End the children, whatever happened."""
     fuzzing = session.config.stash.get(_SESSION, None)
     if fuzzing is not None:
-        fuzzing.close()
-        session.config.stash[_PAGE] = page_line(fuzzing.options.reports)
+        by_itself = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        fuzzing.close(NOTHING if by_itself else "interrupted")
+        session.config.stash[_INTERRUPTION].restore()
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
-    """The summary of the run."""
-    session = config.stash.get(_SESSION, None)
-    if session is None:
+    """The summary of the run, and its page."""
+    if worker_input(config) is not None:
+        return  # nobody sees it, and the controller has all of it
+    try:
+        ended = _ended(config, lambda text: terminalreporter.write_line(f"warning: {text}"))
+    except ReportsError as error:
+        terminalreporter.write_line(f"the parts of the workers could not be put together: {error}")
         return
+    if ended is None:
+        return
+    record, findings = ended
     terminalreporter.section("fuzzing")
-    for line in summary_lines(session.record, session.findings, session.options.reports):
+    for line in summary_lines(record, findings, config.getoption("--reports-dir")):
         terminalreporter.write_line(line)
-    if _PAGE in config.stash:
-        terminalreporter.write_line(config.stash[_PAGE])
-    for line in tell(Outcomes.of_run(session.record, session.findings), os.environ):
+    terminalreporter.write_line(page_line(config.getoption("--reports-dir")))
+    for line in tell(Outcomes.of_run(record, findings), os.environ):
         terminalreporter.write_line(line)
+
+
+def _ended(config: pytest.Config, warn: Warn) -> tuple[RunRecord, list[Finding]] | None:
+    """The run of this process, or that of its workers; None if nothing was fuzzed."""
+    session = config.stash.get(_SESSION, None)
+    return gathered(config, warn) if session is None else (session.record, session.findings)
 
 
 class _ProgressLine:
@@ -269,5 +297,6 @@ class _ProgressLine:
 
 
 def describe(finding: Finding) -> str:
-    """What a failing entry says about a finding."""
-    return f"{title(finding)}\nexpected: {finding.expected}\ngot:      {finding.got}\nscript:   {finding.slug}/repro.py"
+    """What a failing entry says about a finding. A line of the library's own could be a command to a CI's runner."""
+    expected, got = one_line(finding.expected), one_line(finding.got)
+    return f"{title(finding)}\nexpected: {expected}\ngot:      {got}\nscript:   {finding.slug}/repro.py"

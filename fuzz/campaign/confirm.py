@@ -10,6 +10,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import fmean
+from threading import Event
 from typing import Final
 
 from fuzz.campaign.campaign import CLOSING, HANG_WATCHDOG, Candidate
@@ -80,6 +81,7 @@ class Confirmation:
         self._site, self._directory = site, directory
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="confirm")
         self._jobs: list[_Job] = []
+        self._down = Event()
         self._durations: deque[float] = deque(maxlen=RECENT)
 
     def add(self, candidate: Candidate) -> None:
@@ -140,7 +142,8 @@ class Confirmation:
         return [self._counted(job.candidate, job.future.result()) for job in self._jobs if job.future is not None]
 
     def shutdown(self) -> None:
-        """End the pool; what has not begun is dropped."""
+        """End the pool; what has not begun is dropped, and what is under way is not written: the run has told what it has."""
+        self._down.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def abandon(self) -> list[Finding]:
@@ -176,7 +179,7 @@ class Confirmation:
         if finding.flaky:
             key = candidate.bug.key
             finding = dataclasses.replace(finding, provoked=provoke(case, key, self._device, self._watchdog(key), seconds=PROVOKE_LIMIT))
-        if not finding.reproduced:
+        if not finding.reproduced or self._down.is_set():
             return finding
         try:
             script = write_script(finding)
@@ -185,8 +188,11 @@ class Confirmation:
         path = self._directory.write_script(finding, script)
         # One after the other: a process that is started while another thread starts one may fail with "Bad address".
         finding = dataclasses.replace(finding, script=run_script(path))
+        if self._down.is_set():
+            return finding
         finding = dataclasses.replace(finding, extent=self._extent(candidate, case))
-        self._directory.write_finding(finding, script)
+        if not self._down.is_set():
+            self._directory.write_finding(finding, script)
         return finding
 
     @property

@@ -28,6 +28,7 @@ from reports.events import Events
 from reports.finding import Finding, signature
 from reports.previous import Previous
 from reports.run import RunDirectory, RunRecord
+from reports.unconfirmed import CUT_SHORT, kind
 from strategies import fields
 from strategies.case import Case
 
@@ -86,6 +87,7 @@ class Session:
         self._unconfirmed: list[dict[str, str]] = []
         self._late: list[dict[str, str]] = []
         self._left_open: list[Case] = []
+        self._observed: dict[FailureKey, Failure] = {}
         self._drawn_for: dict[str, str] = {}
         self._recorded = 0.0
         self._finished = False
@@ -151,14 +153,20 @@ class Session:
         self._write_record(campaign.progress.stop_reason)
         return [finding for finding in self.findings if finding.signature not in before]
 
-    def close(self) -> None:
-        """End the children. A run that was not finished is recorded as interrupted, and what is not confirmed dropped."""
+    def close(self, unused: str = "interrupted") -> None:
+        """End the children. A run that was not finished is recorded as interrupted, and what is not confirmed dropped.
+
+        Args:
+            unused: the reason to stop if nothing was ever drawn.
+        """
         if self._work is not None:
             self._work[1].shutdown()
         if self._work is not None and not self._finished:
-            self._work[0].progress.stop_reason = "interrupted"
+            reason = "interrupted" if self._replayed else unused
+            self._work[0].progress.stop_reason = reason
             self.findings = [finding for finding in self._work[1].abandon() if finding.verified and finding.minimal]
-            self._write_record("interrupted")
+            self._leave_open()
+            self._write_record(reason)
         if self._work is not None:
             self._events.finished(self.record)
         self._executor.close()
@@ -174,6 +182,7 @@ class Session:
 
     def observed(self, failure: Failure) -> None:
         """Write an unexplained failure to disk at once, so that a killed run leaves it."""
+        self._observed.setdefault(failure.key, failure)
         self._directory.observe(
             {
                 "seed": self.options.seed,
@@ -206,6 +215,15 @@ class Session:
     def went_away(self, failure: Failure) -> None:
         """Remember a failure that did not come back: what an earlier Case left behind, or something that depends on chance."""
         self._remember(failure, "it did not come back when its Case was run again")
+
+    def _leave_open(self) -> None:
+        """Name what was announced and has come neither to a finding nor to a known defect."""
+        campaign, confirmation = self._running()
+        known = [bug.signature for bug in campaign.suspects.bugs if bug.known is not None]
+        settled = {kind(name) for name in [*known, *(finding.signature for finding in confirmation.found)]}
+        for key, failure in self._observed.items():
+            if kind(signature(key.surface, key.path, key.symptom.value, key.how, {})) not in settled:
+                self._remember(failure, CUT_SHORT)
 
     def _remember(self, failure: Failure, reason: str) -> None:
         key = failure.key

@@ -14,6 +14,7 @@ import pytest
 from fuzz import plugin
 from strategies.cases import cases
 from tests.end_to_end.commands import environment as standin
+from tests.reports.helpers import finding
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -182,3 +183,9 @@ def test_a_share_of_nothing_is_a_usage_error(request: pytest.FixtureRequest) -> 
 def test_a_property_that_does_not_say_what_it_draws_is_a_usage_error(request: pytest.FixtureRequest) -> None:
     with pytest.raises(pytest.UsageError, match="uses the fixture campaign without saying what it draws"):
         plugin.property_of(request.node)
+
+
+def test_nothing_that_a_library_says_begins_a_line() -> None:
+    """A runner of GitHub Actions obeys lines that begin with two colons."""
+    said = plugin.describe(finding(expected="a\n::error::b", got="c\r\n ::add-mask::d"))
+    assert [line.partition(":")[0] for line in said.splitlines()[1:]] == ["expected", "got", "script"]
