@@ -28,6 +28,7 @@ from reports.files import write_json
 from reports.finding import Finding, ScriptRun
 from reports.previous import Previous
 from reports.run import ReportsError, RunDirectory, RunRecord
+from reports.unconfirmed import CUT_SHORT, kind
 from strategies.case import Activation, Case, Weight
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
 from tests.reports.helpers import RARE, SYSTEM, finding
@@ -507,6 +508,33 @@ def test_events_are_written_from_the_start_to_the_end(world: World) -> None:
     assert names.count("finding") == len(session.findings) == 1
     assert names.index("observed") < names.index("finding")
     assert world.events[-1]["stop_reason"] == world.run.stop_reason
+
+
+def test_what_was_announced_before_an_interrupt_is_named(world: World) -> None:
+    def press(_: Failure) -> None:
+        raise KeyboardInterrupt
+
+    session = world.session(press)
+    with pytest.raises(KeyboardInterrupt):
+        session.explore(CASES, 1.0)
+    session.close()
+    (entry,) = world.run.unconfirmed
+    assert kind(entry["signature"]) == kind(ODD_SIGNATURE)
+    assert entry["reason"] == CUT_SHORT
+    assert [event["event"] for event in world.events] == ["started", "observed", "finished"]
+
+
+def test_what_was_confirmed_before_an_interrupt_is_not_called_open(world: World) -> None:
+    session = world.session()
+    session.explore(CASES, 1.0)
+    session.close()
+    assert world.run.findings
+    assert world.run.unconfirmed == []
+
+
+def test_a_session_in_which_nothing_was_drawn_says_why(world: World) -> None:
+    world.session().close("nothing to draw")
+    assert (world.run.stop_reason, world.run.unconfirmed) == ("nothing to draw", [])
 
 
 def test_an_interrupted_run_is_taken_up_by_the_next_one(world: World) -> None:
