@@ -1,6 +1,7 @@
 """`events.ndjson`: what happened in a run and when, a line each, for programs that follow it or draw it.
 
-Every line has `event` and `seconds` since the start. There are five events, with these fields:
+Every line has `event` and `seconds` since the start, when it was written: findings and known defects are looked for whenever
+`run.json` is written, every few seconds. There are five events, with these fields:
 
 started     format_version, system, seed, budget
 observed    surface, path, symptom, how, number: a failure that nothing explains so far, after so many Cases

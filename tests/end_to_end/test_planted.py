@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from reports.events import read_events
 from reports.finding import Finding
 from strategies.case import Case
 
@@ -132,6 +133,9 @@ def test_a_killed_run_leaves_what_it_knew(tmp_path: Path) -> None:
     for observation in observations:
         Case.from_json(observation["case"])
         assert observation["verdict"]["symptom"], f"an observation without a symptom: {observation}"
+    events = [json.loads(line)["event"] for line in read_events(reports)]
+    assert events[:2] == ["started", "observed"], f"events are written as they come, there are {events}"
+    assert "finished" not in events, "a killed run has not finished"
     for file in reports.glob("findings/*/finding.json"):
         finding = Finding.from_json(json.loads(file.read_text(encoding="utf-8")))
         assert finding.slug == file.parent.name, f"{file} is the record of another finding"

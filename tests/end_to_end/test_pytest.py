@@ -44,9 +44,9 @@ def alive(group: int) -> list[int]:
     return numbers
 
 
-def interrupted(reports: Path, reached: Callable[[Path], bool]) -> Ended:
+def interrupted(reports: Path, reached: Callable[[Path], bool], *options: str) -> Ended:
     """A run that gets SIGINT, as Ctrl-C sends it to all processes of a terminal, as soon as `reached` holds."""
-    command = fuzz_command(reports, budget=150, watchdog=20, target=MAIN_PROPERTY)
+    command = [*fuzz_command(reports, budget=150, watchdog=20, target=MAIN_PROPERTY), *options]
     log = reports.parent / "output.txt"
     began = time.monotonic()
     with log.open("w", encoding="utf-8") as output:
@@ -96,6 +96,18 @@ def test_ctrl_c_ends_with_a_report(tmp_path: Path, reached: Callable[[Path], boo
     if reached is found:
         signatures = {entry["signature"] for entry in done.record["findings"]}
         assert {item["signature"] for item in done.findings.values() if item["verified"]} == signatures, done.explain("a finding is lost")
+
+
+def test_ctrl_c_with_workers_ends_with_a_report(tmp_path: Path) -> None:
+    def found_by_a_worker(reports: Path) -> bool:
+        return bool(list(reports.glob("parts/*/*/findings/*/finding.json")))
+
+    done = FuzzRun(interrupted(tmp_path / "reports", found_by_a_worker, "-n", "1"), tmp_path / "reports")
+    assert done.ended.status == pytest.ExitCode.INTERRUPTED, done.explain("pytest ends with status 2 after Ctrl-C")
+    assert done.record["stop_reason"] == "interrupted"
+    assert done.record["findings"], done.explain("a finding is lost")
+    assert "stopped: interrupted; seed" in done.ended.output, done.explain("the controller prints the summary")
+    assert not (done.reports / "parts").exists()
 
 
 def test_options_of_pytest_mean_what_they_mean_elsewhere(tmp_path: Path) -> None:

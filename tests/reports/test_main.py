@@ -1,49 +1,35 @@
-"""`python -m reports`: what it prints and returns."""
+"""The command line of `python -m reports`."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from reports import files
-from reports.__main__ import build_parser, main
-from tests.reports.stored_runs import record, write_run
+from reports import __main__ as program
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
-def test_the_page_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_run(tmp_path, run=record())
-    assert main(["page", str(tmp_path)]) == 0
-    assert capsys.readouterr() == (f"{tmp_path / 'index.html'}\n", "")
-    assert (tmp_path / "index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-
-
-def test_a_directory_without_a_run_is_one_sentence_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["page", str(tmp_path)]) == 2
-    reason = f"cannot read {tmp_path / 'run.json'}: No such file or directory"
-    assert capsys.readouterr() == ("", f"could not write the page: {tmp_path} has no run that can be shown: {reason}\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_disk_that_is_full_is_one_sentence_and_status_2(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_run(tmp_path, run=record())
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(files.os, "fsync", full)  # type: ignore[attr-defined]
-    assert main(["page", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"could not write the page: cannot write {tmp_path / 'index.html'}: No space left on device\n"
-
-
-@pytest.mark.parametrize("arguments", [[], ["page"], ["paper", "x"]])
-def test_a_command_and_a_directory_are_needed(arguments: list[str]) -> None:
+def test_every_command_is_in_the_help_and_in_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        program.main(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    names = [command.__name__.rpartition(".")[2] for command in program.COMMANDS]
+    assert all(f"  {name} " in text and f"python -m reports {name} DIR" in (program.__doc__ or "") for name in names)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonesuch"], ["page"], ["file"], ["formats"]])
+def test_an_incomplete_command_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        program.main(arguments)
     assert ended.value.code == 2
 
 
-def test_the_help_names_the_command() -> None:
-    assert "page" in build_parser().format_help()
+def test_neither_torch_nor_bitsandbytes_is_needed() -> None:
+    """A machine that files findings need not be one that can find them."""
+    code = "import sys, reports.__main__; sys.exit('torch' in sys.modules or 'bitsandbytes' in sys.modules or 'fuzz' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
