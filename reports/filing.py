@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reports.finding import Finding
-from reports.github import Change, GitHub, GitHubError, Issue
+from reports.github import Change, GitHub, Issue
 from reports.issue import body, title
 from reports.machines import system_info
 from reports.marker import digest, marker, sightings
-from reports.stored import StoredFinding
+from reports.stored import StoredFinding, StoredRun
 
 
 class Step(enum.Enum):
@@ -50,21 +50,17 @@ class Wanted:
     send: bool = False
 
 
-class FilingError(RuntimeError):
-    """GitHub failed in the middle. One sentence; what was told before is done."""
-
-
-def to_file(stored: Iterable[StoredFinding], leave_out: Callable[[Finding, str], None]) -> Iterator[StoredFinding]:
-    """The findings that are worth an issue; `leave_out` is told of the others, with the reason."""
-    for item in stored:
-        reason = _unfit(item)
+def to_file(run: StoredRun, leave_out: Callable[[Finding, str], None]) -> Iterator[StoredFinding]:
+    """The findings of a run that are worth an issue; `leave_out` is told of the others in its directory, with the reason."""
+    for item in run.findings.values():
+        reason = _unfit(item, run)
         if reason:
             leave_out(item.finding, reason)
         else:
             yield item
 
 
-def _unfit(item: StoredFinding) -> str:
+def _unfit(item: StoredFinding, run: StoredRun) -> str:
     """Why this is no issue; empty if it is one."""
     if not item.finding.verified:
         return "not verified"
@@ -72,6 +68,8 @@ def _unfit(item: StoredFinding) -> str:
         return "not reduced to the end, so that it has no name that lasts"
     if item.finding.known is not None:
         return f"known: {item.finding.known}"
+    if not run.lists(item.finding):
+        return "of an earlier run; the last one in this directory did not see it"
     return "" if item.script is not None else "its repro.py is missing"
 
 
@@ -84,17 +82,13 @@ def file(stored: Iterable[StoredFinding], github: GitHub, wanted: Wanted) -> Ite
         wanted: the user's choices. Nothing is changed unless `wanted.send`; what is there already is asked for all the same.
 
     Raises:
-        FilingError: `gh` failed.
+        GitHubError: `gh` failed.
     """
     created = 0
     for item in stored:
-        try:
-            plan = _plan(item, github, wanted, room=created < wanted.most)
-            created += plan.step is Step.CREATE
-            url = github.send(plan.change) if wanted.send and plan.change is not None else ""
-        except GitHubError as error:
-            raise FilingError(str(error)) from None
-        yield Done(plan, url)
+        plan = _plan(item, github, wanted, room=created < wanted.most)
+        created += plan.step is Step.CREATE
+        yield Done(plan, github.send(plan.change) if wanted.send and plan.change is not None else "")
 
 
 def _plan(item: StoredFinding, github: GitHub, wanted: Wanted, *, room: bool) -> Plan:

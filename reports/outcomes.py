@@ -72,9 +72,8 @@ class Outcomes:
     def of_stored(cls, run: StoredRun) -> Self:
         """The outcomes of a reports directory, also of a run that was killed, and of one in which earlier runs left findings."""
         record = run.record or RunRecord(system={}, note="", seed=0, budget=0.0, stop_reason=KILLED)
-        listed = {entry["signature"] for entry in record.findings}
         stored = [item.finding for item in run.findings.values()]
-        ended = [finding for finding in stored if _counts(finding) and (run.cut_short or finding.signature in listed)]
+        ended = [finding for finding in stored if _counts(finding) and run.lists(finding)]
         failed = [finding for finding in stored if not finding.verified] if run.cut_short else []
         entries = unconfirmed([run], [*ended, *failed])
         known = [_known(row) for row in record.known if row["state"] in _STATES]

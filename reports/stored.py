@@ -61,6 +61,12 @@ class StoredRun:
         """Whether it was killed or interrupted, so that observations may have come to nothing."""
         return self.record is None or self.record.stop_reason in _CUT_SHORT
 
+    def lists(self, finding: Finding) -> bool:
+        """Whether a finding is one of this run. Earlier ones leave theirs in the same directory; a run that was cut short cannot tell."""
+        if self.cut_short or self.record is None:
+            return True
+        return any(entry["signature"] == finding.signature for entry in self.record.findings)
+
 
 def is_reports(root: Path) -> bool:
     """Whether a run has written to the directory `root`."""

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 from reports.commands.console import count, say, warn
-from reports.filing import Done, FilingError, Step, Wanted, file, to_file
+from reports.filing import Done, Step, Wanted, file, to_file
 from reports.finding import Finding
-from reports.github import Change, GitHub, GitHubUnusableError, is_repository
+from reports.github import Change, GitHub, GitHubError, GitHubUnusableError, is_repository
 from reports.issue import title
 from reports.run import ReportsError
 from reports.stored import StoredRun, read_run
@@ -58,10 +58,10 @@ def run(options: argparse.Namespace) -> int:
 def _file(stored: StoredRun, github: GitHub, wanted: Wanted) -> int:
     steps: Counter[Step] = Counter()
     try:
-        for done in file(to_file(stored.findings.values(), _left_out), github, wanted):
+        for done in file(to_file(stored, _left_out), github, wanted):
             steps[done.plan.step] += 1
             _tell(done, sent=wanted.send)
-    except FilingError as error:
+    except GitHubError as error:
         say(_total(steps, wanted), error=True)
         say(f"stopped: {error}; what is said above is done, run it again for the rest", error=True)
         return 1

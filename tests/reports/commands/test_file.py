@@ -32,13 +32,18 @@ def run(root: Path, *arguments: str) -> int:
     return main(["file", str(root), "--repo", REPO, *arguments])
 
 
+def written(root: Path, items: list[Finding]) -> Path:
+    """The directory of a run that found these."""
+    return write_run(root, items, run=record(findings=[{"signature": item.signature, "slug": item.slug} for item in items]))
+
+
 def elsewhere(item: Finding) -> Finding:
     return dataclasses.replace(item, system={**SYSTEM, "bitsandbytes": "0.49.2"})
 
 
 def test_a_dry_run_prints_everything_and_changes_nothing(tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str]) -> None:
     item = finding()
-    root = write_run(tmp_path / "a", [item], run=record())
+    root = written(tmp_path / "a", [item])
     assert run(root, "--label", "bug", "fuzz") == 0
     out, err = told(capsys)
     assert err == []
@@ -53,7 +58,7 @@ def test_a_dry_run_prints_everything_and_changes_nothing(tmp_path: Path, gh: Sta
 
 def test_an_issue_has_title_body_and_labels(tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str]) -> None:
     item = finding()
-    root = write_run(tmp_path / "a", [item], run=record())
+    root = written(tmp_path / "a", [item])
     assert run(root, "--send", "--label", "bug", "--label", "fuzz") == 0
     (issue,) = gh.issues
     assert (issue["title"], issue["body"], issue["labels"], issue["repo"]) == (title(item), body(item, SCRIPT), ["bug", "fuzz"], REPO)
@@ -63,7 +68,7 @@ def test_an_issue_has_title_body_and_labels(tmp_path: Path, gh: Standin, capsys:
 
 
 def test_a_second_time_nothing_is_sent(tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str]) -> None:
-    root = write_run(tmp_path / "a", several(2), run=record())
+    root = written(tmp_path / "a", several(2))
     assert run(root, "--send") == run(root, "--send") == 0
     assert len(gh.issues) == 2
     assert [issue["comments"] for issue in gh.issues] == [[], []]
@@ -72,7 +77,7 @@ def test_a_second_time_nothing_is_sent(tmp_path: Path, gh: Standin, capsys: pyte
 
 def test_another_release_is_one_comment_and_no_second_issue(tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str]) -> None:
     item = finding()
-    here, there = write_run(tmp_path / "a", [item], run=record()), write_run(tmp_path / "b", [elsewhere(item)], run=record())
+    here, there = written(tmp_path / "a", [item]), written(tmp_path / "b", [elsewhere(item)])
     for root in (here, there, there, here):
         assert run(root, "--send") == 0
     (issue,) = gh.issues
@@ -87,7 +92,7 @@ def test_an_issue_that_is_closed_or_quotes_the_digest_is_not_taken_for_it(tmp_pa
     closed = {**base, "number": 1, "closed": True, "body": marker(item)}
     quoting = {**base, "number": 2, "closed": False, "body": f"like {digest(item)} of the other tracker"}
     gh.begin([closed, quoting])
-    assert run(write_run(tmp_path / "a", [item], run=record()), "--send") == 0
+    assert run(written(tmp_path / "a", [item]), "--send") == 0
     assert [issue["number"] for issue in gh.issues] == [1, 2, 3]
     assert [issue["comments"] for issue in gh.issues] == [[], [], []]
 
@@ -96,7 +101,7 @@ def test_an_issue_that_is_closed_or_quotes_the_digest_is_not_taken_for_it(tmp_pa
 def test_new_issues_are_few_and_the_rest_is_put_off(
     tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str], most: str | None, created: int
 ) -> None:
-    root = write_run(tmp_path / "a", several(7), run=record())
+    root = written(tmp_path / "a", several(7))
     assert run(root, "--send", *([] if most is None else ["--most", most])) == 0
     assert len(gh.issues) == created
     out, _ = told(capsys)
@@ -106,8 +111,8 @@ def test_new_issues_are_few_and_the_rest_is_put_off(
 
 def test_comments_are_not_new_issues(tmp_path: Path, gh: Standin) -> None:
     items = several(3)
-    assert run(write_run(tmp_path / "a", items, run=record()), "--send") == 0
-    assert run(write_run(tmp_path / "b", [elsewhere(item) for item in items], run=record()), "--send", "--most", "0") == 0
+    assert run(written(tmp_path / "a", items), "--send") == 0
+    assert run(written(tmp_path / "b", [elsewhere(item) for item in items]), "--send", "--most", "0") == 0
     assert [len(issue["comments"]) for issue in gh.issues] == [1, 1, 1]
 
 
@@ -120,7 +125,7 @@ def test_only_what_is_verified_reduced_and_new_is_filed(tmp_path: Path, gh: Stan
         items[3],
         items[4],
     ]
-    root = write_run(tmp_path / "a", changed, run=record())
+    root = written(tmp_path / "a", changed)
     (root / "findings" / items[3].slug / "repro.py").unlink()
     assert run(root, "--send") == 0
     assert [issue["title"] for issue in gh.issues] == [title(items[4])]
@@ -134,7 +139,7 @@ def test_a_failure_in_the_middle_keeps_what_was_done(
     tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str], fails: dict[str, int], left: int
 ) -> None:
     gh.begin(fails=fails)
-    root = write_run(tmp_path / "a", several(4), run=record())
+    root = written(tmp_path / "a", several(4))
     assert run(root, "--send") == 1
     out, err = told(capsys)
     assert len(gh.issues) == left
@@ -148,14 +153,14 @@ def test_a_failure_in_the_middle_keeps_what_was_done(
 
 
 def test_a_label_that_does_not_exist_is_said_by_its_name(tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(write_run(tmp_path / "a", [finding()], run=record()), "--send", "--label", "nonesuch") == 1
+    assert run(written(tmp_path / "a", [finding()]), "--send", "--label", "nonesuch") == 1
     assert "could not add label: 'nonesuch' not found" in told(capsys)[1][-1]
     assert gh.issues == []
 
 
 def test_an_answer_that_is_no_list_of_issues(tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str]) -> None:
     (gh.folder / "gh").write_text("#!/bin/sh\necho '[{}]'\n", encoding="utf-8")
-    assert run(write_run(tmp_path / "a", [finding()], run=record())) == 1
+    assert run(written(tmp_path / "a", [finding()])) == 1
     assert "gh issue list answered something else than a list of issues" in told(capsys)[1][-1]
 
 
@@ -171,7 +176,7 @@ def test_an_answer_that_is_no_list_of_issues(tmp_path: Path, gh: Standin, capsys
 def test_what_cannot_begin_is_one_sentence_and_status_2(
     tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str], make: str, sentence: str
 ) -> None:
-    root = write_run(tmp_path / "a", [finding()], run=record())
+    root = written(tmp_path / "a", [finding()])
     (tmp_path / "empty").mkdir()
     if make == "no gh":
         (gh.folder / "gh").unlink()
@@ -208,6 +213,20 @@ def test_a_number_that_is_none_is_a_usage_error(tmp_path: Path, most: str) -> No
 def test_no_text_of_a_finding_is_run_or_taken_for_an_option(tmp_path_factory: pytest.TempPathFactory, gh: Standin, text: str) -> None:
     gh.begin()
     item = finding(surface=f"--{text}", how=text, got=text)
-    assert run(write_run(tmp_path_factory.mktemp("run") / "a", [item], run=record()), "--send") == 0
+    assert run(written(tmp_path_factory.mktemp("run") / "a", [item]), "--send") == 0
     (issue,) = gh.issues
     assert (issue["title"], issue["body"]) == (title(item), body(item, SCRIPT))
+
+
+def test_what_an_earlier_run_left_in_the_directory_is_not_filed(tmp_path: Path, gh: Standin, capsys: pytest.CaptureFixture[str]) -> None:
+    earlier, item = several(2)
+    written(tmp_path / "a", [earlier])
+    assert run(written(tmp_path / "a", [item]), "--send") == 0
+    assert [issue["title"] for issue in gh.issues] == [title(item)]
+    assert f"left out: {earlier.signature}: of an earlier run; the last one in this directory did not see it" in told(capsys)[0]
+
+
+def test_what_a_killed_run_has_verified_is_filed(tmp_path: Path, gh: Standin) -> None:
+    item = finding()
+    assert run(write_run(tmp_path / "a", [item], run=record(stop_reason="running")), "--send") == 0
+    assert [issue["title"] for issue in gh.issues] == [title(item)]
