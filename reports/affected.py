@@ -18,9 +18,14 @@ _LISTED: Final = 8
 _FIRST: Final = 5
 
 
-def affected(finding: Finding) -> str:
-    """The section's text; empty if nothing is known."""
-    parts = [] if finding.extent is None else _extent(finding, finding.extent)
+def affected(finding: Finding, *, fold: bool = False) -> str:
+    """The section's text; empty if nothing is known.
+
+    Args:
+        finding: the defect.
+        fold: whether the table of all that was tried is folded away, as GitHub can.
+    """
+    parts = [] if finding.extent is None else _extent(finding, finding.extent, fold=fold)
     return "\n\n".join(part for part in [*parts, worst_table(finding)] if part)
 
 
@@ -92,16 +97,18 @@ def _reach(extent: Extent) -> str:
     return "`Linear4bit` users cannot reach it" if extent.linear4bit.startswith("no:") else ""
 
 
-def _extent(finding: Finding, extent: Extent) -> list[str]:
-    return [sentence(finding), _table(extent), "\n".join(_notes(finding, extent))]
+def _extent(finding: Finding, extent: Extent, *, fold: bool) -> list[str]:
+    table = _table(extent)
+    if table and fold:
+        table = f"<details><summary>Everything that was tried</summary>\n\n{table}\n\n</details>"
+    return [sentence(finding), table, "\n".join(_notes(finding, extent))]
 
 
 def _table(extent: Extent) -> str:
     if not extent.fields:
         return ""
     rows = [_row(item) for item in sorted(extent.fields, key=lambda item: not item.trigger)]
-    table = "\n".join(["| field | fails with | does not fail with | rule |", "| --- | --- | --- | --- |", *rows])
-    return f"<details><summary>Everything that was tried</summary>\n\n{table}\n\n</details>"
+    return "\n".join(["| field | fails with | does not fail with | rule |", "| --- | --- | --- | --- |", *rows])
 
 
 def _row(item: FieldExtent) -> str:

@@ -36,7 +36,7 @@ def write_issue(finding: Finding, script: str) -> str:
 def body(finding: Finding, script: str) -> str:
     """The issue text without its title. Comments at its end let a program find the issue again."""
     sections = {
-        "### What is affected": affected(finding),
+        "### What is affected": affected(finding, fold=True),
         "### System Info": system_info(finding),
         "### Reproduction": _reproduction(finding, script),
         "### Expected behavior": expectation(finding),

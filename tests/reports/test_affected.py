@@ -118,6 +118,13 @@ def test_triggers_come_first_and_are_marked() -> None:
     assert rows[3][1:] == ["nf4, fp4", "-", ""]
 
 
+def test_the_table_is_folded_where_that_is_asked_for() -> None:
+    plain, folded = affected(rich_finding()), affected(rich_finding(), fold=True)
+    assert "<details>" not in plain
+    assert folded.replace("<details><summary>Everything that was tried</summary>\n\n", "").replace("\n\n</details>", "") == plain
+    assert "<details>" not in affected(rich_finding(extent=dataclasses.replace(RICH_EXTENT, fields=())), fold=True)
+
+
 def test_the_paths_that_fail_alike() -> None:
     assert "Fails alike on `gemm_4bit_op`." in affected(rich_finding()).splitlines()
     alone = rich_finding(extent=dataclasses.replace(RICH_EXTENT, paths=("matmul_4bit",)))

@@ -10,7 +10,7 @@ import pytest
 
 from reports import __main__ as program
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def test_every_command_is_in_the_help_and_in_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
