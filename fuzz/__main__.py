@@ -1,5 +1,6 @@
 """Commands beside `pytest fuzz/`.
 
+python -m fuzz doctor                   say what this machine can fuzz and what not
 python -m fuzz replay PATH...           run findings or bare Cases again
 python -m fuzz bisect FINDING           run a finding on several releases of bitsandbytes
 python -m fuzz merge DIR... --into DIR  make one reports directory of several
@@ -10,24 +11,29 @@ python -m fuzz selfcheck                let the oracle find planted faults
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
+from typing import Final
 
-from fuzz.commands import bisect, calibrate, merge, replay, selfcheck
+COMMANDS: Final = ("doctor", "replay", "bisect", "merge", "calibrate", "selfcheck")
+"""Modules of `fuzz.commands`, by the names of the commands."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line with these commands."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description="Commands beside `pytest fuzz/`.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (replay, bisect, merge, calibrate, selfcheck):
-        command.add(commands)
+    for name in names:
+        importlib.import_module(f"fuzz.commands.{name}").add(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    options = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    # Only the command that is asked for is imported: `doctor` can then say which package is missing, and `merge` needs no torch.
+    options = build_parser([name for name in COMMANDS if name in given[:1]] or COMMANDS).parse_args(given)
     return int(options.run(options))
 
 

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import ctypes
+import re
+from pathlib import Path
 from typing import Final
 
 NOT_INITIALIZED: Final = 3
 """CUDA_ERROR_NOT_INITIALIZED, https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__TYPES.html"""
+
+VERSION_FILE: Final = Path("/proc/driver/nvidia/version")
+"""Where the kernel module says its version (Linux). NVML would say the same."""
+
+
+def driver_version() -> str:
+    """The version of the NVIDIA driver; "unknown" where the kernel module does not say it."""
+    try:
+        text = VERSION_FILE.read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
+    found = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", text.partition("\n")[0])
+    return found[1] if found else "unknown"
 
 
 def has_driver() -> bool:

@@ -12,16 +12,20 @@ from typing import Any, Final
 
 import torch
 
+from fuzz.engine.driver import driver_version
+from fuzz.engine.native import NOTHING_LOADED, Native, native_library
+
 _VALID_BLOCKSIZES: Final = re.compile(r"Valid values are ([\d, and]+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """What upstream's dispatch rules ask about a GPU: compute capability and number of multiprocessors."""
+    """What upstream's dispatch rules ask about a GPU: compute capability and number of multiprocessors; and its memory in bytes."""
 
     major: int
     minor: int
     multiprocessors: int
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class Library:
         documented_blocksizes: the list in the docstring of `functional.quantize_4bit`.
         device_name: the GPU's name, or "cpu" and its vector unit: what a calibration is filed under.
         gpu: properties of the GPU; None on a CPU.
+        native: the native library that it loaded.
     """
 
     version: str
@@ -45,6 +50,7 @@ class Library:
     documented_blocksizes: tuple[int, ...]
     device_name: str = ""
     gpu: Gpu | None = None
+    native: Native = NOTHING_LOADED
 
     def chooses_fused(self, dtype: torch.dtype, rows: int, outputs: int, terms: int) -> bool | None:
         """Whether the op `gemm_4bit` takes a fused kernel for a product, by the library's own rule; None if it hides it.
@@ -84,6 +90,7 @@ def inspect_library(device: str) -> Library:
         documented_blocksizes=documented_blocksizes(functional.quantize_4bit.__doc__ or ""),
         device_name=device_name(device),
         gpu=_gpu() if device == "cuda" else None,
+        native=native_library(),
     )
 
 
@@ -94,7 +101,12 @@ def device_name(device: str) -> str:
 
 def _gpu() -> Gpu:
     properties = torch.cuda.get_device_properties(0)
-    return Gpu(major=properties.major, minor=properties.minor, multiprocessors=properties.multi_processor_count)
+    return Gpu(
+        major=properties.major,
+        minor=properties.minor,
+        multiprocessors=properties.multi_processor_count,
+        memory=properties.total_memory,
+    )
 
 
 def documented_blocksizes(docstring: str) -> tuple[int, ...]:
@@ -132,20 +144,10 @@ def system_info(library: Library) -> dict[str, str]:
         info["gpu"] = properties.name
         info["compute_capability"] = f"{properties.major}.{properties.minor}"
         info["cuda"] = str(torch.version.cuda)
-        info["driver"] = _driver_version()
+        info["driver"] = driver_version()
     else:
         info["cpu"] = f"{_cpu_model()} ({torch.backends.cpu.get_cpu_capability()})"
     return info
-
-
-def _driver_version() -> str:
-    # NVML would need another package; the kernel module says the same where there is one (Linux).
-    try:
-        with open("/proc/driver/nvidia/version", encoding="utf-8") as file:
-            release = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", file.readline())
-    except OSError:
-        release = None
-    return release[1] if release else "unknown"
 
 
 def _cpu_model() -> str:

@@ -1,0 +1,1 @@
+"""Each question of `doctor` by itself, with every answer provoked."""
