@@ -4,6 +4,7 @@ python -m fuzz doctor                   say what this machine can fuzz and what 
 python -m fuzz replay PATH...           run findings or bare Cases again
 python -m fuzz bisect FINDING           run a finding on several releases of bitsandbytes
 python -m fuzz merge DIR... --into DIR  make one reports directory of several
+python -m fuzz remember STATE [DIR...]  keep what a nightly job knows
 python -m fuzz calibrate                measure which emulations this device's kernels agree with
 python -m fuzz selfcheck                let the oracle find planted faults
 """
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-COMMANDS: Final = ("doctor", "replay", "bisect", "merge", "calibrate", "selfcheck")
+COMMANDS: Final = ("doctor", "replay", "bisect", "merge", "remember", "calibrate", "selfcheck")
 """Modules of `fuzz.commands`, by the names of the commands."""
 
 
