@@ -1,0 +1,1 @@
+"""The nightly job: its workflow, and its scripts run on the CPU."""
