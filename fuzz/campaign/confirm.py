@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import heapq
+import importlib
 import os
 import time
 from collections import deque
@@ -69,6 +71,16 @@ class _Job:
         return self.future is not None and self.future.done()
 
 
+def _import_numpy() -> None:
+    """Import numpy, if there is one, in the thread that draws.
+
+    Writing a script imports torch, and torch numpy. Hypothesis asks at every draw whether numpy is there, and fails on one
+    that another thread is just importing.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("numpy")
+
+
 class Confirmation:
     """A pool of threads that confirm candidates, each in processes of its own.
 
@@ -86,6 +98,7 @@ class Confirmation:
 
     def add(self, candidate: Candidate) -> None:
         """Begin to confirm a candidate."""
+        _import_numpy()
         job = _Job(candidate)
         job.future = self._pool.submit(self._confirm, job)
         self._jobs.append(job)
