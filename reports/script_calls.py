@@ -255,17 +255,23 @@ INPUT_GRADIENTS: Final = frozenset({"matmul_4bit_input_gradient", "linear4bit_in
 BIAS_GRADIENTS: Final = frozenset({"matmul_4bit_bias_gradient"})
 GRADIENTS: Final = INPUT_GRADIENTS | BIAS_GRADIENTS
 
+_KEPT: Final = (
+    "linear4bit_reloaded",
+    "linear4bit_copied",
+    "linear4bit_pickled",
+    "linear4bit_cast",
+)
+"""Paths of a module that became another one."""
+
 SAME_ARITHMETIC: Final = {
     "dequantize_4bit_out": "dequantize_4bit",
     "quantize_4bit_out": "dequantize_4bit",
     "matmul_4bit_out": "matmul_4bit",
-    **dict.fromkeys(("linear4bit_reloaded", "linear4bit_copied", "linear4bit_pickled", "linear4bit_cast"), "linear4bit"),
+    **dict.fromkeys(_KEPT, "linear4bit"),
 }
 """Paths that compute what another one does, in the same way."""
 
-MAY_RECORD: Final = frozenset(
-    {"matmul_4bit", "linear4bit", "linear4bit_reloaded", "linear4bit_copied", "linear4bit_pickled", "linear4bit_cast"}
-)
+MAY_RECORD: Final = frozenset({"matmul_4bit", "linear4bit", *_KEPT})
 """Paths whose activation requires grad where the Case says so."""
 
 

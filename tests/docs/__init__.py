@@ -1,0 +1,1 @@
+"""The pages of documentation, whose examples are run."""
