@@ -237,7 +237,7 @@ def test_whatever_is_changed_in_a_record_it_is_refused_in_one_sentence_or_can_be
 
 def test_a_bad_case_is_a_case_error_that_names_the_field() -> None:
     data = through_json(finding())
-    data["case"]["weight"]["in_features"] = 0
+    data["case"]["weight"]["in_features"] = -1
     with pytest.raises(CaseError, match=r"weight\.in_features"):
         Finding.from_json(data)
 
