@@ -27,7 +27,8 @@ def drawn(seed: int, count: int, *, small: bool) -> list[Case]:
     found: list[Case] = []
 
     def visit(case: Case) -> bool:
-        found.append(_plain(_cut(case) if small else case))
+        if not case.is_empty:  # of nothing no number can be wrong
+            found.append(_plain(_cut(case) if small else case))
         return len(found) < count
 
     explore(cases(), seed, visit)

@@ -31,6 +31,10 @@ def test_every_kernel_takes_their_layout(cases: list[Case]) -> None:
     assert {case.execution for case in cases} == {Execution()}
 
 
+def test_there_is_something_in_them_that_can_be_wrong(cases: list[Case]) -> None:
+    assert not any(case.is_empty for case in cases)
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
