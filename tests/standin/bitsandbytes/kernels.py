@@ -72,7 +72,13 @@ def decode(weight: Quantized) -> torch.Tensor:
 
 
 def multiply(activation: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """`activation @ weight.T + bias` in float32, rounded once to the dtype of the activation."""
+    """`activation @ weight.T + bias` in float32, rounded once to the dtype of the activation.
+
+    Raises:
+        TypeError: the activation is not of a floating dtype.
+    """
+    if not activation.is_floating_point():
+        raise TypeError(f"the activation is {activation.dtype}, which is no floating dtype")
     product = activation.float() @ weight.t()
     if bias is not None:
         product = product + bias.float()

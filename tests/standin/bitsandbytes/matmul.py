@@ -17,6 +17,7 @@ def product(activation: torch.Tensor, packed: torch.Tensor, state: QuantState, b
 
     Raises:
         ValueError: the activation fits neither layout.
+        TypeError: it is not of a floating dtype.
     """
     weight = kernels.decode(quantized(packed, state))
     size = activation.shape[-1]
@@ -34,8 +35,6 @@ def matmul_4bit(
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The product of an activation and a packed weight in any view."""
-    if not A.is_floating_point():
-        raise TypeError(f"the activation is {A.dtype}, which is no floating dtype")
     call = Call(quant_state.shape, quant_state.blocksize, quant_state.quant_type, quant_state.nested, A, bias)
     result = disturb("matmul_4bit", call, product(A, B, quant_state, bias))
     return result if out is None else out.copy_(result)
