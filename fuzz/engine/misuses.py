@@ -23,6 +23,8 @@ _OF_ACTIVATION: Final = frozenset({Misuse.SHORT_ACTIVATION, Misuse.LONG_ACTIVATI
 _OF_BIAS: Final = frozenset({Misuse.SHORT_BIAS, Misuse.LONG_BIAS})
 _FEWEST_OUTPUTS: Final = 2
 
+LINEAR: Final = "nn.Linear4bit"
+
 _PRODUCTS_OF_TORCH: Final = frozenset({"dequantize_linear"})
 """Paths whose product is torch's: what it makes of an activation or a bias says nothing about the library."""
 
@@ -33,6 +35,8 @@ def concerns(case: Case, path: Path, library: Library) -> bool:
     if misuse is Misuse.NONE:
         return True
     multiplies = path.yields is Yields.PRODUCT and path.name not in _PRODUCTS_OF_TORCH
+    if misuse is Misuse.INTEGER_ACTIVATION and path.surface == LINEAR:
+        return False  # the module casts what it is given to its compute dtype
     if misuse in _OF_ACTIVATION:
         return multiplies and _is_wrong_activation(case, library)
     if misuse in _OF_BIAS:
