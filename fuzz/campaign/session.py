@@ -246,7 +246,7 @@ class Session:
         return self._work
 
     def _record(self, stop_reason: str) -> RunRecord:
-        progress = self._running()[0].progress
+        progress, seconds = self._running()[0].progress, round(self.budget.elapsed, 3)
         ready = self.ready
         return RunRecord(
             system=ready.system if ready else {},
@@ -260,14 +260,14 @@ class Session:
             coverage=progress.visited.coverage(),
             children_replaced=self._executor.replaced,
             child_start_seconds=round(ready.seconds, 3) if ready else 0.0,
-            seconds=round(self.budget.elapsed, 3),
+            seconds=seconds,
             stop_reason=stop_reason,
             findings=[_entry(finding) for finding in self.findings],
             known=[] if self._knowledge is None else self._knowledge.entries(),
             unconfirmed=[*self._unconfirmed, *({key: entry[key] for key in ("signature", "slug", "reason")} for entry in self._late)],
             warnings=[] if self._knowledge is None else self._knowledge.warnings(),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
-            throughput=self._throughput.until(self.budget.elapsed, progress.cases),
+            throughput=self._throughput.until(seconds, progress.cases),
             space=progress.explored.space(),
             previous=self._previous,
         )

@@ -130,7 +130,8 @@ def test_options_of_pytest_mean_what_they_mean_elsewhere(tmp_path: Path) -> None
 def test_a_property_can_be_chosen_by_name(tmp_path: Path) -> None:
     done = small(tmp_path / "reports", "-k", "relations")
     assert done.ended.status == pytest.ExitCode.OK, done.explain("nothing is wrong with the stand-in")
-    assert "5 deselected" in done.ended.output
+    others = len(list((PROJECT / "fuzz").glob("test_*.py"))) - 1
+    assert f"{others} deselected" in done.ended.output
     assert done.record["stop_reason"] == "cases"
 
 
