@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strategies import fields
-from strategies.case import Case, FloatDType, Layout, Memory, Misuse, Mode, Relation
+from strategies.case import Case
 
 _SMALL: Final = 64
 """Sizes below the smallest tile of the tensor-core kernels, which only the tails of their loops see."""
@@ -60,77 +60,41 @@ def _one_row_only(rank: str, rows: str) -> bool:
     return rank == "1" and rows != ROW_CLASSES[1]
 
 
-def _related(relation: str) -> bool:
-    return relation != str(Relation.NONE.value)
-
-
-def _related_and_more(mode: str, relation: str) -> bool:
-    return _related(relation) and mode != str(Mode.CALL.value)
-
-
-def _related_and_moved(relation: str, memory: str) -> bool:
-    return _related(relation) and memory != str(Memory.CONTIGUOUS.value)
-
-
-def _not_default_and_related(dtype: str, relation: str) -> bool:
-    return _related(relation) and dtype != str(FloatDType.FLOAT32.value)
-
-
-def _misused(misuse: str) -> bool:
-    return misuse != str(Misuse.NONE.value)
-
-
-def _misused_and_not(neutral: object) -> Callable[[str, str], bool]:
-    return lambda misuse, other: _misused(misuse) and other != str(neutral)
-
-
-def _not_default_and_misused(dtype: str, misuse: str) -> bool:
-    return _misused(misuse) and dtype != str(FloatDType.FLOAT32.value)
-
-
 _MEMORIES: Final = tuple(name for name in fields.CHOICES if name.startswith("memory."))
 
-_DULL_BESIDE_ZERO: Final = (*fields.QUESTIONS, *_MEMORIES)
+_NEVER_TOGETHER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        # No path is sure to take the other layout, so that there would be no second result to compare with. Another default
+        # dtype changes what is stored, which is another failure than that of the relation.
+        "execution.relation": ("weight.layout", "execution.grad", "execution.mode", "execution.default_dtype", *_MEMORIES),
+        # One thing is wrong at a time.
+        "execution.misuse": (
+            *("weight.layout", "execution.grad", "execution.mode", "execution.relation", "execution.default_dtype"),
+            *_MEMORIES,
+        ),
+        # A size of zero is drawn with plain calls only.
+        **{size: (*fields.QUESTIONS, *_MEMORIES, *(other for other in fields.SIZES if other != size)) for size in fields.SIZES},
+    }
+)
+"""Fields of which one is dull where the other is not. A size is dull unless it is zero."""
 
 
-def _in_order(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one < other else (other, one)
+def _dull(name: str, value: str) -> bool:
+    return value != SIZE_CLASSES[0] if name in fields.SIZES else value == CLASSES[name][0]
 
 
-def _zero_and_more(size: str, name: str) -> Callable[[str, str], bool]:
-    neutral = str(fields.json_value(fields.neutral(name)))
-
-    def excluded(first: str, second: str) -> bool:
-        by_name = dict(zip(_in_order(size, name), (first, second), strict=True))
-        return by_name[size] == SIZE_CLASSES[0] and by_name[name] != neutral
-
-    return excluded
-
-
-def _two_zeros(first: str, second: str) -> bool:
-    return first == second == SIZE_CLASSES[0]
+def _neither_dull(one: str, other: str) -> Callable[[str, str], bool]:
+    return lambda first, second: not (_dull(one, first) or _dull(other, second))
 
 
 EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingProxyType(
     {
         ("activation.rank", fields.ROWS): _one_row_only,  # an activation of rank 1 is one row
-        # No path is sure to take the other layout, so that there would be no second result to compare with.
-        ("execution.relation", "weight.layout"): lambda relation, layout: _related(relation) and layout != str(Layout.OUT_IN.value),
-        ("execution.grad", "execution.relation"): lambda grad, relation: _related(relation) and grad != str(False),
-        ("execution.mode", "execution.relation"): _related_and_more,
-        **{("execution.relation", name): _related_and_moved for name in _MEMORIES},
-        # Another default dtype changes what is stored, which is another failure than that of the relation.
-        ("execution.default_dtype", "execution.relation"): _not_default_and_related,
-        # A size of zero is drawn with plain calls only.
-        **{_in_order(size, name): _zero_and_more(size, name) for size in fields.SIZES for name in _DULL_BESIDE_ZERO},
-        **dict.fromkeys(combinations(sorted(fields.SIZES), 2), _two_zeros),
-        # One thing is wrong at a time.
-        ("execution.default_dtype", "execution.misuse"): _not_default_and_misused,
-        ("execution.misuse", "execution.mode"): _misused_and_not(Mode.CALL.value),
-        ("execution.misuse", "execution.relation"): _misused_and_not(Relation.NONE.value),
-        ("execution.misuse", "weight.layout"): _misused_and_not(Layout.OUT_IN.value),
-        ("execution.grad", "execution.misuse"): lambda grad, misuse: _misused(misuse) and grad != str(False),
-        **{("execution.misuse", name): _misused_and_not(Memory.CONTIGUOUS.value) for name in _MEMORIES},
+        **{
+            (first, second): _neither_dull(first, second)
+            for name, others in _NEVER_TOGETHER.items()
+            for first, second in (sorted((name, other)) for other in others)
+        },
     }
 )
 """Pairs of classes that `strategies.cases` never draws, by the names of the two fields in alphabetical order."""
