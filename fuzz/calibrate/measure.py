@@ -20,7 +20,7 @@ from fuzz.engine.path import Path
 from fuzz.engine.references import References
 from fuzz.engine.tensors import FLOAT_DTYPES, Inputs
 from fuzz.oracle.arms import Arm
-from fuzz.oracle.bounds import interval
+from fuzz.oracle.bounds import interval, narrowest
 from fuzz.oracle.expected import Arithmetic, expected
 from fuzz.oracle.operands import Nested
 from fuzz.oracle.tensor_core import BY_MAJOR, VOLTA, TensorCore
@@ -142,7 +142,8 @@ def _count(path: Path, prepared: Prepared, inputs: Inputs, tallies: Tallies) -> 
 def _outside_bound(path: Path, prepared: Prepared, references: References, result: torch.Tensor) -> int:
     product = references.product(path)
     model = error_model_of(path, prepared.case, prepared.library, product)
-    return int(definitely_wrong(result, interval(product, model, result.dtype)).sum())
+    inner = narrowest(path.arms(prepared.case, prepared.library), result.dtype)
+    return int(definitely_wrong(result, interval(product, model, result.dtype, inner)).sum())
 
 
 def _core(library: Library) -> TensorCore:

@@ -21,7 +21,7 @@ from fuzz.engine.references import References
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom
 from fuzz.oracle.arms import Arm
-from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval
+from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval, narrowest
 from fuzz.oracle.calibration import find
 from fuzz.oracle.emulate import ROUNDS_PRODUCTS
 from fuzz.oracle.model import ErrorModel
@@ -71,7 +71,7 @@ def definitely_wrong(output: torch.Tensor, allowed: Interval) -> torch.Tensor:
 
 def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, references: References, model: ErrorModel) -> PathVerdict:
     product, output = references.product(question.path), result.cpu()
-    allowed = interval(product, model, output.dtype)
+    allowed = interval(product, model, output.dtype, narrowest(arms, output.dtype))
     wrong, all_numbers = definitely_wrong(output, allowed), bool(product.magnitude.isfinite().all())
     if Arm.LINEAR in arms and not all_numbers:
         # torch's dense products promise nothing for what is no number: oneDNN's bfloat16 product of an odd number of terms

@@ -122,12 +122,29 @@ class Interval:
     finite: torch.Tensor
 
 
-def interval(product: Product, model: ErrorModel, dtype: torch.dtype) -> Interval:
+def narrowest(arms: Iterable[Arm], dtype: torch.dtype) -> torch.dtype:
+    """The dtype of the smallest range that a kernel of `arms` holds anything in before it has its sum.
+
+    Args:
+        arms: the kernels that may have run.
+        dtype: of activation and output.
+    """
+    return torch.bfloat16 if set(arms) == {Arm.CPU_BF16} and dtype is torch.float16 else dtype
+
+
+def interval(product: Product, model: ErrorModel, dtype: torch.dtype, inner: torch.dtype | None = None) -> Interval:
     """The interval of every output, after rounding to `dtype`.
 
     The kernel's float32 result lies within `error` of `value`, and rounding to nearest is monotone, so the output lies
     between the rounded ends.
+
+    Args:
+        product: the reference.
+        model: the bound.
+        dtype: of the output.
+        inner: the dtype that scales, weights and sums on the way have the range of (`narrowest`); `dtype` unless given.
     """
+    inner = inner or dtype
     value, error = product.value, _sum_error(product, model)
     rounded_early = value.abs()
     if product.bias is not None:
@@ -140,9 +157,11 @@ def interval(product: Product, model: ErrorModel, dtype: torch.dtype) -> Interva
     error = error * (1 + 2.0**-40) + product.terms * 2.0**-53 * product.magnitude
     # A partial sum is at most sum|x||w|; where neither that nor a scale that is rounded to the dtype can overflow, with
     # one per cent of room for roundings (4u is 0.2 % in float16; the other dtypes are nowhere near their limits), nothing can.
-    finite = product.magnitude * 1.01 < OVERFLOW[dtype]
-    if not product.largest_scale * 1.01 < OVERFLOW[dtype]:
+    finite = product.magnitude * 1.01 < OVERFLOW[inner]
+    if not product.largest_scale * 1.01 < OVERFLOW[inner]:
         finite = torch.zeros_like(finite)
+    if product.bias is not None:  # it may be added to a sum that was rounded to the output's dtype
+        finite &= product.value.abs() + error < OVERFLOW[dtype]
     return Interval(value, error, round_down(value - error, dtype), round_up(value + error, dtype), finite)
 
 

@@ -26,6 +26,7 @@ from tests.fuzz.engine.outputs import DTYPES, HALVES, calibration, output_of
 
 TAKES_FUSED = library(device="cuda", gpu=H200, rule=True)
 TAKES_LINEAR = library(device="cuda", gpu=H200, rule=False)
+ON_CPU = library(cpu_repack=True)
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,14 @@ def test_a_finite_number_where_the_confirmed_arithmetic_overflows_is_drift(monke
 def test_a_wrong_finite_number_where_products_overflow_is_definitely_wrong() -> None:
     prepared = prepared_by_hand(OVERFLOWING, torch.full((2, 32), 15), torch.tensor([256.0, 1.0]), loaded=TAKES_FUSED)
     verdict = verdict_on(prepared, "gemm_4bit_op", torch.tensor([[60000.0, 2.5]]).half())
+    assert (verdict.symptom, verdict.how, verdict.grade) == (Symptom.WRONG_VALUE, "", Grade.DEFINITE)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_no_range_excuses_the_cpu_kernel_that_computes_in_bfloat16(value: float) -> None:
+    prepared = prepared_by_hand(OVERFLOWING, torch.full((2, 32), 15), torch.tensor([256.0, 1.0]), loaded=ON_CPU)
+    assert verdict_on(prepared, "gemv_4bit", torch.tensor([[640.0, 2.5]]).half()).arms == ("cpu_bf16",)
+    verdict = verdict_on(prepared, "gemv_4bit", torch.tensor([[value, 2.5]]).half())
     assert (verdict.symptom, verdict.how, verdict.grade) == (Symptom.WRONG_VALUE, "", Grade.DEFINITE)
 
 

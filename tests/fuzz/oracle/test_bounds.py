@@ -12,7 +12,7 @@ import torch
 
 from fuzz.engine.references import product_of_weight
 from fuzz.oracle.arms import Arm
-from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval
+from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval, narrowest
 from fuzz.oracle.model import ErrorModel
 from fuzz.oracle.reference import DecodedWeight, Product, multiply
 from strategies.case import Case, QuantType, Weight
@@ -392,6 +392,31 @@ def test_products_of_float16_that_overflow_are_excused_but_not_wrong_finite_numb
     for wrong in (0.0, -640.0, 60000.0):
         output = torch.tensor([[wrong]]).half()
         assert bool(((output < allowed.low) | (output > allowed.high)).all())
+
+
+def test_the_fused_cpu_kernel_has_no_excuse_in_float16_because_it_computes_in_bfloat16() -> None:
+    weight = quantized(torch.full((2, 2), 15), torch.tensor([256.0, 256.0]), 32)
+    data = Input(torch.tensor([[258.5, -256.0]]).half(), weight, None)
+    inner = narrowest((Arm.CPU_BF16,), torch.float16)
+    assert inner is torch.bfloat16
+    allowed = interval(data.product, model_of(Arm.CPU_BF16, data), torch.float16, inner)
+    assert bool(allowed.finite.all())
+    assert_inside(allowed, kernels.cpu_bf16(data.x, weight, None, how(0)))
+
+
+def test_a_bias_may_come_after_a_sum_that_overflowed() -> None:
+    weight = quantized(torch.full((1, 2), 15), torch.tensor([256.0]), 32)
+    data = Input(torch.tensor([[256.0, 4.0]]).half(), weight, torch.tensor([-4096.0]).half())
+    allowed = interval(data.product, model_of(Arm.CPU_BF16, data), torch.float16, torch.bfloat16)
+    assert float(data.product.value) == 66560.0
+    assert not bool(allowed.finite.any())
+
+
+@pytest.mark.parametrize("arms", [(), (Arm.SIMT,), (Arm.LINEAR, Arm.CPU_BF16)])
+def test_other_kernels_hold_results_on_the_way_in_the_output_dtype(arms: tuple[Arm, ...]) -> None:
+    for dtype in DTYPES:
+        assert narrowest(arms, dtype) is dtype
+        assert narrowest((Arm.CPU_BF16,), dtype) is (torch.bfloat16 if dtype is torch.float16 else dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -208,6 +208,27 @@ def test_a_wrong_kernel_is_a_false_alarm_where_nothing_is_planted() -> None:
     assert {alarm.verdict.symptom for alarm in alarms} == {Symptom.WRONG_DTYPE}
 
 
+OVERFLOWING = Case(
+    weight=Weight(out_features=4, in_features=64, fill=Fill.HUGE, dtype=FloatDType.FLOAT32),
+    activation=Activation(leading=(1,), dtype=FloatDType.FLOAT16, fill=Fill.CANCELLING),
+)
+"""Its products leave the range of float16 although their sums do not."""
+
+
+def test_the_range_that_a_right_kernel_leaves_is_neither_an_alarm_nor_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "drawn", lambda seed, count, small: [OVERFLOWING] * count)  # noqa: ARG005
+    monkeypatch.setattr(search, "MOST_CASES", 2)
+    checker = Checker(JUDGED, emulated)
+    right = next(item for item in correct() if item.arm is Arm.SIMT)
+    verdict = checker.judge(right, *checker.prepare(OVERFLOWING), torch.Generator())
+    assert verdict is not None
+    assert verdict.symptom is Symptom.RANGE_DIVERGENCE
+    searches = Searches(checker, (0,), small=True, reaches=anyhow)
+    assert set(searches.false_alarms(1)) == {None}
+    changes_nothing = Fault(name="nothing new", step=Step.PRODUCT, spoil=lambda result, prepared, generator: result)  # noqa: ARG005
+    assert searches.find(Planted(changes_nothing, Arm.SIMT)).cases == (None,)
+
+
 @pytest.mark.usefixtures("_few")
 def test_equal_searches_find_a_fault_after_equally_many_cases() -> None:
     item = BY_NAME["dequantize: last element not written"]
