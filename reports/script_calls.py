@@ -36,13 +36,16 @@ MISUSES: Final = {
     Misuse.SHORT_ACTIVATION: "x = x[..., :-1].contiguous()  # one feature less than the weight has",
     Misuse.LONG_ACTIVATION: "x = torch.cat((x, x[..., :1]), dim=-1)  # one feature more than the weight has",
     Misuse.INTEGER_ACTIVATION: "x = x.to(torch.int32)",
+    Misuse.DOUBLE_ACTIVATION: "x = x.to(torch.float64)",
     Misuse.CPU_ACTIVATION: "x = x.cpu()",
     Misuse.SHORT_BIAS: "bias = bias[:-1]  # one output less than the weight has",
     Misuse.LONG_BIAS: "bias = torch.cat((bias, bias[:1]))  # one output more than the weight has",
+    Misuse.OTHER_BIAS: "bias = bias.to(torch.float32 if bias.dtype is not torch.float32 else torch.bfloat16)",
 }
 STORED_MISUSES: Final = {
     Misuse.SHORT_PACKED: "packed = packed[: len(packed) // 2]",
     Misuse.SHORT_ABSMAX: "state.absmax = state.absmax[:-1]  # without the last block",
+    Misuse.HALF_ABSMAX: "state.absmax = state.absmax.half()",
     Misuse.FOREIGN_STATE: "state.shape = torch.Size((2 * state.shape[0], state.shape[1]))  # of another weight",
 }
 """What a script does to make a call that cannot be right, before and after the weight is quantized."""

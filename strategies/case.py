@@ -145,11 +145,14 @@ class Misuse(enum.Enum):
     SHORT_ACTIVATION = "short_activation"  # one feature less than the weight has
     LONG_ACTIVATION = "long_activation"  # one more
     INTEGER_ACTIVATION = "integer_activation"  # of dtype int32
+    DOUBLE_ACTIVATION = "double_activation"  # of dtype float64
     CPU_ACTIVATION = "cpu_activation"  # in the memory of the CPU, while everything else is on the GPU
     SHORT_BIAS = "short_bias"  # one output less
     LONG_BIAS = "long_bias"  # one more
+    OTHER_BIAS = "other_bias"  # of another floating dtype than the activation
     SHORT_PACKED = "short_packed"  # the first half of the packed weight
     SHORT_ABSMAX = "short_absmax"  # without the scale of the last block
+    HALF_ABSMAX = "half_absmax"  # scales of dtype float16
     FOREIGN_STATE = "foreign_state"  # of a weight with twice as many outputs
 
 

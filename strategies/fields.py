@@ -61,6 +61,9 @@ a layout or a dtype is not kept because a duller fill needs it."""
 QUESTIONS: Final = ("execution.mode", "execution.relation", "execution.misuse")
 """Fields that say what is asked and not of what: another value is another question, and a failure there another failure."""
 
+ALIKE: Final = frozenset({"execution.misuse"})
+"""Fields of which no value but the neutral one is duller than another: to go from one to the next is no step of a reduction."""
+
 FILLS: Final = ("activation.fill", "weight.fill")
 DIMENSIONS: Final = ("weight.out_features", "weight.in_features")
 ROWS: Final = "activation.rows"
@@ -132,6 +135,12 @@ _REPLACE: Final[dict[str, Callable[[Case, str, Any], Case]]] = {
 def neutral(name: str) -> Any:
     """The neutral value of a choice field."""
     return CHOICES[name][0]
+
+
+def duller(name: str, value: Any) -> tuple[Any, ...]:
+    """The values of a choice field that are duller than `value`, the dullest first."""
+    choices = CHOICES[name]
+    return choices[: min(choices.index(value), 1)] if name in ALIKE else choices[: choices.index(value)]
 
 
 def canonical(case: Case) -> Case:

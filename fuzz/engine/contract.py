@@ -65,7 +65,7 @@ def _misaligned(case: Case, library: Library) -> bool:  # noqa: ARG001
 
 
 def _misused(case: Case, library: Library) -> bool:  # noqa: ARG001
-    return case.execution.misuse is not Misuse.NONE
+    return case.execution.misuse not in {Misuse.NONE, Misuse.HALF_ABSMAX}
 
 
 ROWS: Final = (
@@ -77,6 +77,12 @@ ROWS: Final = (
         ),
         when=_misused,
         surfaces=CALLED_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
+        source="no document says which dtype the scales of a QuantState must have; 0.50 converts or refuses them in some functions",
+        when=lambda case, library: case.execution.misuse is Misuse.HALF_ABSMAX,  # noqa: ARG005
+        surfaces=STORED_SURFACES,
     ),
     Row(
         ruling=Ruling.INVALID,

@@ -19,8 +19,14 @@ from fuzz.engine.library import Library
 from fuzz.engine.path import Path, Yields
 from strategies.case import Case, Misuse
 
-_OF_ACTIVATION: Final = frozenset({Misuse.SHORT_ACTIVATION, Misuse.LONG_ACTIVATION, Misuse.INTEGER_ACTIVATION, Misuse.CPU_ACTIVATION})
-_OF_BIAS: Final = frozenset({Misuse.SHORT_BIAS, Misuse.LONG_BIAS})
+_OF_DTYPE: Final = frozenset({Misuse.INTEGER_ACTIVATION, Misuse.DOUBLE_ACTIVATION, Misuse.OTHER_BIAS})
+_OF_ACTIVATION: Final = frozenset(
+    {
+        *(Misuse.SHORT_ACTIVATION, Misuse.LONG_ACTIVATION),
+        *(Misuse.INTEGER_ACTIVATION, Misuse.DOUBLE_ACTIVATION, Misuse.CPU_ACTIVATION),
+    }
+)
+_OF_BIAS: Final = frozenset({Misuse.SHORT_BIAS, Misuse.LONG_BIAS, Misuse.OTHER_BIAS})
 _FEWEST_OUTPUTS: Final = 2
 
 LINEAR: Final = "nn.Linear4bit"
@@ -35,13 +41,15 @@ def concerns(case: Case, path: Path, library: Library) -> bool:
     if misuse is Misuse.NONE:
         return True
     multiplies = path.yields is Yields.PRODUCT and path.name not in _PRODUCTS_OF_TORCH
-    if misuse is Misuse.INTEGER_ACTIVATION and path.surface == LINEAR:
-        return False  # the module casts what it is given to its compute dtype
+    if misuse in _OF_DTYPE and path.surface == LINEAR:
+        return False  # the module casts activation and bias to its compute dtype
     if misuse in _OF_ACTIVATION:
         return multiplies and _is_wrong_activation(case, library)
     if misuse in _OF_BIAS:
         # A bias of a single element is one for all outputs.
         return case.bias and case.weight.out_features > _FEWEST_OUTPUTS and multiplies and path.adds_bias
+    if misuse is Misuse.HALF_ABSMAX and case.quantization.compress_statistics:
+        return False  # those are 8-bit numbers
     return _has_two_blocks(case) and path.surface in STORED_SURFACES
 
 
@@ -51,7 +59,7 @@ def _is_wrong_activation(case: Case, library: Library) -> bool:
         return library.device == "cuda"
     length = in_features + {Misuse.SHORT_ACTIVATION: -1, Misuse.LONG_ACTIVATION: 1}.get(misuse, 0)
     # An activation of as many features as the weight has outputs is right for a weight that was quantized as [in, out].
-    return in_features > 1 and (misuse is Misuse.INTEGER_ACTIVATION or length != case.weight.out_features)
+    return in_features > 1 and (misuse in _OF_DTYPE or length != case.weight.out_features)
 
 
 def _has_two_blocks(case: Case) -> bool:
@@ -81,6 +89,16 @@ def _short_absmax(prepared: Prepared) -> Prepared:
     return dataclasses.replace(prepared, state=state)
 
 
+def _half_absmax(prepared: Prepared) -> Prepared:
+    state = copy.copy(prepared.state)
+    state.absmax = state.absmax.half()
+    return dataclasses.replace(prepared, state=state)
+
+
+def _other_bias(bias: torch.Tensor) -> torch.Tensor:
+    return bias.to(torch.float32 if bias.dtype is not torch.float32 else torch.bfloat16)
+
+
 def _foreign_state(prepared: Prepared) -> Prepared:
     state = copy.copy(prepared.state)
     state.shape = torch.Size((2 * state.shape[0], state.shape[1]))
@@ -92,10 +110,13 @@ _MISUSES: Final[dict[Misuse, Callable[[Prepared], Prepared]]] = {
     Misuse.SHORT_ACTIVATION: _activation(lambda x: x[..., :-1].contiguous()),
     Misuse.LONG_ACTIVATION: _activation(lambda x: torch.cat((x, x[..., :1]), dim=-1)),
     Misuse.INTEGER_ACTIVATION: _activation(lambda x: x.to(torch.int32)),
+    Misuse.DOUBLE_ACTIVATION: _activation(lambda x: x.double()),
     Misuse.CPU_ACTIVATION: _activation(lambda x: x.cpu()),
     Misuse.SHORT_BIAS: _bias(lambda bias: bias[:-1]),
     Misuse.LONG_BIAS: _bias(lambda bias: torch.cat((bias, bias[:1]))),
+    Misuse.OTHER_BIAS: _bias(_other_bias),
     Misuse.SHORT_PACKED: _short_packed,
     Misuse.SHORT_ABSMAX: _short_absmax,
+    Misuse.HALF_ABSMAX: _half_absmax,
     Misuse.FOREIGN_STATE: _foreign_state,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -89,7 +89,7 @@ class _Reducer:
             self._neutralize([name for name in fields.CHOICES if name not in (*fields.FILLS, "activation.rank")], split=True)
         finished = self._reduce_under_fills(trade=True)
         for name in fields.FILLS:
-            self._first_of(name, _duller(name, fields.get(self.best, name)))
+            self._first_of(name, fields.duller(name, fields.get(self.best, name)))
         # A dull fill may show the failure at fewer sizes, but what is traded under it depends on where its numbers lie.
         return self._reduce_under_fills(trade=False) and finished
 
@@ -102,7 +102,7 @@ class _Reducer:
             for name in fields.CHOICES:
                 if trade and name in fields.FILLS:
                     continue
-                self._first_of(name, _duller(name, fields.get(self.best, name)))
+                self._first_of(name, fields.duller(name, fields.get(self.best, name)))
             self._first_of("activation.leading", _simpler_leading(self.best.activation.leading))
             for name in fields.DIMENSIONS:
                 self._shrink_dimension(name)
@@ -141,12 +141,12 @@ class _Reducer:
             self._neutralize(half, split=True)
 
     def _shrink_seed(self) -> None:
-        self._first_of("seed", iter(range(min(self.best.seed, FIRST_SEEDS))))
+        self._first_of("seed", range(min(self.best.seed, FIRST_SEEDS)))
 
     def _scale_blocks(self) -> None:
         """A duller blocksize with as many blocks a row as before, for failures that depend on where a row's blocks end."""
         blocksize, in_features = self.best.quantization.blocksize, self.best.weight.in_features
-        for duller in _duller("quantization.blocksize", blocksize):
+        for duller in fields.duller("quantization.blocksize", blocksize):
             scaled = {"weight.in_features": -(-in_features * duller // blocksize), "quantization.blocksize": duller}
             with contextlib.suppress(CaseError):
                 if self._try_fields(scaled):
@@ -184,7 +184,7 @@ class _Reducer:
         except CaseError:
             return False
 
-    def _first_of(self, name: str, values: Iterator[Any]) -> None:
+    def _first_of(self, name: str, values: Iterable[Any]) -> None:
         any(self._try_field(name, value) for value in values)
 
     def _shrink_dimension(self, name: str) -> None:
@@ -218,11 +218,6 @@ def _shrink(size: int, attempt: Callable[[int], bool]) -> None:
             size -= step
         else:
             step //= 2
-
-
-def _duller(name: str, value: Any) -> Iterator[Any]:
-    choices = fields.CHOICES[name]
-    return iter(choices[: choices.index(value)])
 
 
 def _simpler_leading(leading: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

@@ -214,6 +214,13 @@ def test_a_canonical_case_is_the_same_input_written_in_one_way(case: Case) -> No
     assert fields.canonical(named) == once
 
 
+@pytest.mark.parametrize("name", fields.CHOICES)
+def test_duller_values_come_before_and_the_dullest_first(name: str) -> None:
+    choices = fields.CHOICES[name]
+    assert fields.duller(name, choices[0]) == ()
+    assert fields.duller(name, choices[-1]) == (choices[:1] if name == "execution.misuse" else choices[:-1])
+
+
 def test_triggers_of_the_neutral_case_are_none() -> None:
     assert fields.triggers(Case()) == {}
 

@@ -17,7 +17,7 @@ from fuzz.engine.runner import run_case
 from fuzz.engine.tensors import build
 from fuzz.engine.verdict import Ruling
 from reports.script import write_script
-from strategies.case import Activation, Case, Execution, Misuse, Weight
+from strategies.case import Activation, Case, Execution, Fill, Misuse, Quantization, Weight
 from tests.reports.helpers import execute, finding
 
 WRONG = [misuse for misuse in Misuse if misuse is not Misuse.NONE]
@@ -33,10 +33,10 @@ def described(weight: Any, state: Any, x: torch.Tensor, bias: torch.Tensor | Non
     """What of a call a misuse may change."""
     return {
         "packed": tuple(weight.shape),
-        "scales": state.absmax.numel(),
+        "scales": (state.absmax.numel(), state.absmax.dtype),
         "state": tuple(state.shape),
         "activation": (tuple(x.shape), x.dtype),
-        "bias": None if bias is None else tuple(bias.shape),
+        "bias": None if bias is None else (tuple(bias.shape), bias.dtype),
     }
 
 
@@ -61,9 +61,12 @@ def test_nothing_is_wrong_where_nothing_is_asked_for() -> None:
         (Misuse.NONE, {"dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemv_4bit", "linear4bit"}),
         (Misuse.SHORT_ACTIVATION, {"matmul_4bit", "gemv_4bit", "linear4bit"}),
         (Misuse.INTEGER_ACTIVATION, {"matmul_4bit", "gemv_4bit"}),
+        (Misuse.DOUBLE_ACTIVATION, {"matmul_4bit", "gemv_4bit"}),
         (Misuse.CPU_ACTIVATION, set()),
+        (Misuse.OTHER_BIAS, {"matmul_4bit"}),
         (Misuse.LONG_BIAS, {"matmul_4bit", "linear4bit"}),
         (Misuse.SHORT_ABSMAX, {"dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemv_4bit"}),
+        (Misuse.HALF_ABSMAX, {"dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemv_4bit"}),
         (Misuse.FOREIGN_STATE, {"dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemv_4bit"}),
     ],
 )
@@ -96,7 +99,24 @@ def test_where_there_is_nothing_to_spoil_no_path_runs() -> None:
         assert not any(concerns(case, path, LIBRARY) for path in BY_NAME.values()), misuse
 
 
-@pytest.mark.parametrize("misuse", WRONG)
+def test_scales_of_another_dtype_may_be_taken_and_are_none_where_statistics_are_compressed() -> None:
+    case = case_of(Misuse.HALF_ABSMAX)
+    assert contract.rule(case, "functional.dequantize_4bit", LIBRARY).ruling is Ruling.UNSPECIFIED
+    compressed = dataclasses.replace(case, quantization=Quantization(compress_statistics=True))
+    assert not concerns(compressed, BY_NAME["dequantize_4bit"], LIBRARY)
+
+
+def test_the_scales_that_were_given_are_what_a_result_is_judged_by() -> None:
+    case = dataclasses.replace(case_of(Misuse.HALF_ABSMAX), weight=Weight(out_features=6, in_features=64, fill=Fill.NORMAL))
+    verdicts = {verdict.path: verdict for verdict in run_case(case, LIBRARY, lambda _: None)}
+    verdict = verdicts["dequantize_4bit"]
+    assert (verdict.symptom, verdict.ruling) == (None, Ruling.UNSPECIFIED)
+    assert verdict.error_over_bound is not None
+    spoiled = misused(prepare(case, build(case), LIBRARY))
+    assert not torch.equal(spoiled.state.absmax.float(), prepare(case, build(case), LIBRARY).state.absmax)
+
+
+@pytest.mark.parametrize("misuse", [misuse for misuse in WRONG if misuse is not Misuse.HALF_ABSMAX])
 def test_an_exception_is_due_from_every_call_but_the_quantization(misuse: Misuse) -> None:
     for path in BY_NAME.values():
         if path.takes(case_of(misuse), LIBRARY) and concerns(case_of(misuse), path, LIBRARY):

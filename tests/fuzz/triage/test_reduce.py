@@ -20,6 +20,7 @@ from strategies.case import (
     Fill,
     FloatDType,
     Layout,
+    Misuse,
     PackedView,
     Quantization,
     QuantType,
@@ -45,8 +46,8 @@ Fails = Callable[[Case], bool]
 def simpler(case: Case) -> Iterator[Case]:
     """Every Case that is one step simpler: a choice set to a duller value, or a size above one made smaller by one."""
     changes: list[tuple[str, Any]] = []
-    for name, choices in fields.CHOICES.items():
-        changes += [(name, value) for value in choices[: choices.index(fields.get(case, name))]]
+    for name in fields.CHOICES:
+        changes += [(name, value) for value in fields.duller(name, fields.get(case, name))]
     changes += [(name, fields.get(case, name) - 1 or 1) for name in fields.DIMENSIONS]
     leading = case.activation.leading
     changes += [("activation.leading", (*leading[:at], size - 1 or 1, *leading[at + 1 :])) for at, size in enumerate(leading)]
@@ -195,6 +196,12 @@ def test_a_product_of_dimensions() -> None:
     assert_minimal(reduction.case, fails)
     assert reduction.case.weight.elements < 2 * 4096
     assert reduction.trials < 200
+
+
+def test_a_call_that_is_wrong_in_one_way_is_not_reduced_to_one_that_is_wrong_in_another() -> None:
+    start = Case(execution=Execution(misuse=Misuse.SHORT_ABSMAX), bias=True)
+    reduced = reduce_case(start, lambda case: case.execution.misuse is not Misuse.NONE)
+    assert reduced.case == Case(execution=Execution(misuse=Misuse.SHORT_ABSMAX))
 
 
 def test_a_duller_fill_that_hides_the_failure_does_not_hold_on_to_the_layout() -> None:
