@@ -3,6 +3,7 @@
 python -m reports page DIR                    write DIR/index.html, the page of the run in DIR
 python -m reports file DIR --repo OWNER/NAME  file its findings as issues on GitHub; a dry run unless --send is given
 python -m reports formats DIR --junit FILE    write JUnit XML, SARIF, a summary in Markdown, events, or annotations
+python -m reports gallery DIR... --into DIR   write a folder for each release: issue texts, scripts, Cases and plots
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from reports.commands import file, formats, page
+from reports.commands import file, formats, gallery, page
 
-COMMANDS: Final = (page, file, formats)
+COMMANDS: Final = (page, file, formats, gallery)
 """Each has `add_parser(commands)`, which returns the parser, and `run(options)`, which returns the exit status."""
 
 
