@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from fuzz.doctor.line import Line, no, ok, warn
 from fuzz.engine.driver import driver_version, has_driver
+from fuzz.sanitizer import locate
 
 LEAST_CORES: Final = 2
 """One draws and judges what is known, one runs the child; with fewer they wait for each other."""
@@ -19,8 +19,6 @@ LEAST_MEMORY: Final = 4 * 2**30
 """Bytes. A child takes about 0.6 GiB on the CPU, and a confirmation starts several at once."""
 
 MEMINFO: Final = Path("/proc/meminfo")
-TOOLKIT: Final = Path("/usr/local/cuda/bin")
-"""Where NVIDIA's packages install tools without putting them on PATH."""
 
 
 def machine() -> Iterator[Line]:
@@ -66,7 +64,7 @@ def _driver() -> Line:
 
 
 def _sanitizer() -> Line:
-    found = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path=str(TOOLKIT))
+    found = locate.find()
     if found is None:
-        return no("compute-sanitizer", f"neither on PATH nor in {TOOLKIT}: a lost context cannot be traced to its instruction")
-    return ok("compute-sanitizer", found)
+        return no(locate.NAME, f"{locate.missing()}: `python -m fuzz confirm` cannot run")
+    return ok(locate.NAME, str(found))

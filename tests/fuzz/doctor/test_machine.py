@@ -11,6 +11,7 @@ import pytest
 from fuzz.doctor import machine as examined
 from fuzz.doctor.line import Line, Mark
 from fuzz.engine import driver
+from fuzz.sanitizer import locate
 
 MEMINFO = "MemTotal:       24684228 kB\nMemFree:         1000000 kB\nMemAvailable:   {kibibytes} kB\n"
 
@@ -66,14 +67,10 @@ def test_a_driver_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert lines()["driver"].text == "unknown"
 
 
-@pytest.mark.parametrize("where", ["PATH", "toolkit"])
-def test_compute_sanitizer_is_looked_for_on_path_and_in_the_toolkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    monkeypatch.setattr(examined, "TOOLKIT", tmp_path / "toolkit")
-    monkeypatch.setenv("PATH", str(tmp_path / "PATH"))
+def test_compute_sanitizer_is_looked_for_where_confirm_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locate, "find", lambda: None)
     line = lines()["compute-sanitizer"]
     assert (line.mark, line.stops) == (Mark.NO, False)
-    file = tmp_path / where / "compute-sanitizer"
-    file.parent.mkdir()
-    file.write_text("#!/bin/sh\n", encoding="utf-8")
-    file.chmod(0o755)
-    assert lines()["compute-sanitizer"] == Line(Mark.OK, "compute-sanitizer", str(file))
+    assert line.text.startswith("neither on PATH nor in $CUDA_HOME/bin")
+    monkeypatch.setattr(locate, "find", lambda: tmp_path / "compute-sanitizer")
+    assert lines()["compute-sanitizer"] == Line(Mark.OK, "compute-sanitizer", str(tmp_path / "compute-sanitizer"))
