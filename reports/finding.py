@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from reports import schema
 from reports.errors import ErrorGrid
 from reports.extent import Extent, Sighting, Worst
+from reports.sanitizer import SanitizerReport
 from reports.schema import RecordError
 from strategies.case import NON_FINITE, Case
 from strategies.fields import FILLS
@@ -64,6 +65,7 @@ class Finding:
         provoked: for what failed in some processes only, how often it did under conditions that provoke races, by name.
         sightings: where it was seen; several after runs were merged.
         errors: where in the output numbers are wrong, of the minimal Case and of the worst one, by the names in `reports.errors`.
+        sanitizer: what each tool of compute-sanitizer that `python -m fuzz confirm` ran reported of the script.
     """
 
     surface: str
@@ -96,6 +98,7 @@ class Finding:
     provoked: dict[str, str] = field(default_factory=dict)
     sightings: tuple[Sighting, ...] = ()
     errors: dict[str, ErrorGrid] = field(default_factory=dict)
+    sanitizer: tuple[SanitizerReport, ...] = ()
     signature: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +133,7 @@ class Finding:
             "worst": None if self.worst is None else self.worst.to_json(),
             "sightings": [sighting.to_json() for sighting in self.sightings],
             "errors": {name: grid.to_json() for name, grid in self.errors.items()},
+            "sanitizer": [report.to_json() for report in self.sanitizer],
         }
         data["script"] = None if self.script is None else dataclasses.asdict(self.script)
         return {"format_version": FORMAT_VERSION, "slug": self.slug, "verified": self.verified, **data}
@@ -160,6 +164,7 @@ class Finding:
             "errors": {
                 name: ErrorGrid.from_json(grid, f"{name!r} of 'errors' of the finding") for name, grid in values.get("errors", {}).items()
             },
+            "sanitizer": tuple(SanitizerReport.from_json(report) for report in values.get("sanitizer", [])),
         }
         return cls(**values)
 
@@ -186,7 +191,7 @@ _MEMBERS: Final[dict[str, schema.Check]] = {
 }
 """What is in the file, by the names of the attributes."""
 
-_LATER: Final[dict[str, schema.Check]] = {"errors": schema.mapping(schema.json_object)}
+_LATER: Final[dict[str, schema.Check]] = {"errors": schema.mapping(schema.json_object), "sanitizer": schema.array(schema.json_object)}
 """What older files of this format lack."""
 
 

@@ -9,6 +9,7 @@ from reports.cause import suspected_cause
 from reports.finding import Finding
 from reports.machines import system_info
 from reports.marker import marker, sightings
+from reports.memory_safety import memory_safety
 from reports.text import block, cell, code, code_cell, excerpt, prose, short
 from reports.wording import listing, size, trigger
 from strategies.fields import SIZES
@@ -41,6 +42,7 @@ def body(finding: Finding, script: str) -> str:
         "### Reproduction": _reproduction(finding, script),
         "### Expected behavior": expectation(finding),
         "### Suspected cause": suspected_cause(finding),
+        "### Memory safety": memory_safety(finding, fold=True),
         "### Also observed": other_paths(finding),
     }
     parts = [f"{heading}\n\n{text}" for heading, text in sections.items() if text]

@@ -15,6 +15,7 @@ from reports.extent import Sighting
 from reports.files import write_json, write_text
 from reports.finding import Finding
 from reports.run import ReportsError, RunDirectory, RunRecord
+from reports.sanitizer import SanitizerReport
 from reports.smallest import size
 from reports.space import united as space_of_all
 from reports.stored import StoredFinding, StoredRun, Warn, is_reports, read_run
@@ -84,6 +85,7 @@ def _one(same: Sequence[StoredFinding]) -> StoredFinding:
         "sightings": _sightings(findings),
         "worst": worst.worst if worst else None,
         "errors": {name: grid for name, grid in grids.items() if grid is not None},
+        "sanitizer": _sanitizer(kept.finding, findings),
     }
     return StoredFinding(dataclasses.replace(kept.finding, **changes), kept.script)
 
@@ -96,6 +98,15 @@ def _sightings(findings: Iterable[Finding]) -> tuple[Sighting, ...]:
             before = places[key].observed if key in places else 0
             places[key] = Sighting(system=sighting.system, observed=before + sighting.observed)
     return tuple(places.values())
+
+
+def _sanitizer(kept: Finding, findings: Iterable[Finding]) -> tuple[SanitizerReport, ...]:
+    """What each tool reported of the script of `kept`, which is the script of any finding with its Case too."""
+    reports: dict[str, SanitizerReport] = {}
+    for finding in (kept, *findings):
+        if finding.case == kept.case:
+            reports = {report.tool: report for report in finding.sanitizer} | reports
+    return tuple(reports.values())
 
 
 def _worst(findings: Iterable[Finding]) -> Finding | None:

@@ -14,6 +14,7 @@ from reports.affected import affected, sentence
 from reports.finding import Finding
 from reports.issue import expectation, other_paths, title, what_happens
 from reports.machines import system_info
+from reports.memory_safety import memory_safety
 from reports.page.changes import Changes, State, changes
 from reports.page.finding_pictures import pictures
 from reports.page.load import Shown
@@ -137,6 +138,7 @@ def _finding(item: StoredFinding, number: int, shown: Shown) -> FindingView:
     sections = {
         "What is affected": affected(finding).removeprefix(sentence(finding)).strip(),
         "Why this is wrong": expectation(finding),
+        "Memory safety": memory_safety(finding),
         "Also observed": other_paths(finding),
         "Versions": system_info(finding),
     }

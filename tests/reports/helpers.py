@@ -16,6 +16,7 @@ from fuzz.oracle.bounds import dequantize_model, error_model
 from reports.errors import MINIMAL, WORST, ErrorGrid
 from reports.extent import Extent, FieldExtent, Sighting, Worst
 from reports.finding import Finding, ScriptRun
+from reports.sanitizer import ReportedError, SanitizerReport
 from strategies import fields
 from strategies.case import Activation, Case, Fill, FloatDType, Quantization, Weight
 
@@ -93,12 +94,22 @@ def rich_finding(**changes: Any) -> Finding:
         "extent": RICH_EXTENT,
         "worst": Worst(case=large, error_over_bound=171.25),
         "errors": {MINIMAL: GRID, WORST: GRID},
+        "sanitizer": SANITIZED,
         "sightings": (Sighting(system=SYSTEM, observed=17), Sighting(system={**SYSTEM, "bitsandbytes": "0.49.2"}, observed=1)),
     }
     return finding(**{**values, **changes})
 
 
 GRID = ErrorGrid(shape=(2, 129), tile=(1, 3), ratios=((0.25,) * 42 + (2.5,), (0.5,) * 42 + (None,)), wrong=("." * 42 + "x",) * 2)
+SANITIZED = (
+    SanitizerReport(
+        tool="memcheck",
+        errors=769,
+        reported=(ReportedError(kind="Invalid __global__ read of size 2 bytes, out of bounds", kernel="gemm<float, (int)64>", count=5),),
+    ),
+    SanitizerReport(tool="racecheck", errors=0, warnings=1, reported=(ReportedError(kind="race", kernel="", count=1),), failed=False),
+    SanitizerReport(tool="initcheck", errors=1, complete=False),
+)
 RICH_EXTENT = Extent(
     fields=(
         FieldExtent(name="quantization.quant_type", trigger=False, fails=("nf4", "fp4"), passes=()),

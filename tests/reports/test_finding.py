@@ -18,14 +18,14 @@ from reports.issue import write_issue
 from strategies import fields
 from strategies.case import NON_FINITE, CaseError, Fill, Layout
 from strategies.cases import cases
-from tests.reports.helpers import CASE, RARE, RICH_EXTENT, SYSTEM, finding, rich_finding
+from tests.reports.helpers import CASE, RARE, RICH_EXTENT, SANITIZED, SYSTEM, finding, rich_finding
 
 
 def through_json(value: Finding) -> Any:
     return json.loads(json.dumps(value.to_json(), allow_nan=False))
 
 
-LATER = {"errors"}
+LATER = {"errors", "sanitizer"}
 """Members that older files lack."""
 
 
@@ -114,6 +114,8 @@ def test_a_missing_field_is_named(name: str) -> None:
         ("script", {"output": "text"}),
         ("script", {"exit_status": 1, "output": "text", "colour": "red"}),
         ("script", "text"),
+        ("sanitizer", None),
+        ("sanitizer", [1]),
         ("script", {"exit_status": "1", "output": "text"}),
         ("script", {"exit_status": True, "output": "text"}),
         ("script", {"exit_status": 1, "output": None}),
@@ -319,7 +321,7 @@ def test_the_signature_has_the_words_of_a_size() -> None:
 
 
 def test_the_signature_does_not_depend_on_what_was_learned_later() -> None:
-    later = {"extent": RICH_EXTENT, "sightings": (Sighting(),), **RARE}
+    later = {"extent": RICH_EXTENT, "sightings": (Sighting(),), "sanitizer": SANITIZED, **RARE}
     assert finding(**later).signature == finding().signature
 
 

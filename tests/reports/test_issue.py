@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reports.extent import Extent, FieldExtent, Sighting
 from reports.finding import Finding, ScriptRun
 from reports.issue import title, write_issue
+from reports.sanitizer import ReportedError, SanitizerReport
 from reports.script import write_script
 from reports.text import excerpt, one_line
 from strategies.case import Activation, Case, Layout, Weight
@@ -20,6 +21,7 @@ from tests.reports.markdown import cells, lines_of, parse, rendered
 
 HEADINGS = ["### System Info", "### Reproduction", "### Expected behavior", "### Also observed"]
 AFFECTED = "### What is affected"
+RICH_HEADINGS = [AFFECTED, *HEADINGS[:3], "### Memory safety", *HEADINGS[3:]]
 
 
 def issue(script: str = "print(1)\n", **changes: Any) -> str:
@@ -39,7 +41,7 @@ def test_the_headings_are_those_of_the_bug_form() -> None:
 
 
 def test_what_is_affected_comes_before_the_headings_of_the_form() -> None:
-    assert headings(write_issue(rich_finding(), ""))[1:] == [AFFECTED, *HEADINGS]
+    assert headings(write_issue(rich_finding(), ""))[1:] == RICH_HEADINGS
 
 
 def test_other_paths_are_left_out_where_there_are_none() -> None:
@@ -161,7 +163,7 @@ def test_a_reduction_that_was_cut_short_is_not_called_the_smallest() -> None:
     assert "cut short" not in issue()
 
 
-OUTSIDE = 20
+OUTSIDE = 22
 """Texts from outside that `with_texts` takes."""
 
 
@@ -184,6 +186,7 @@ def with_texts(texts: list[str]) -> Finding:
         others={next(take): next(take)},
         system=system,
         sightings=(Sighting(system=system), Sighting(system=system)),
+        sanitizer=(SanitizerReport(tool="memcheck", errors=9, reported=(ReportedError(kind=next(take), kernel=next(take), count=5),)),),
         script=ScriptRun(exit_status=1, output=next(take)),
     )
 
@@ -214,7 +217,7 @@ def test_text_from_outside_stays_in_its_place(texts: list[str], script: str) -> 
     lines, blocks = parse(text)
     assert len(lines) == len(expected_lines)
     assert len(blocks) == len(expected_blocks) == 2
-    assert headings(text)[1:] == [AFFECTED, *HEADINGS]
+    assert headings(text)[1:] == RICH_HEADINGS
     assert list(blocks[0].lines) == lines_of(("x" + script).rstrip())
     assert found.script is not None
     assert list(blocks[1].lines) == excerpt(found.script.output).split("\n")
@@ -231,7 +234,11 @@ def test_text_from_outside_is_shown_as_it_is_and_is_never_markup(texts: list[str
     assert sight[0] == title(found)
     assert found.extent is not None
     (field,) = found.extent.fields
-    for cell in (f"{one_line(field.name)} (trigger)", field.passes[0], field.rule, *found.others, *found.others.values()):
+    (reported,) = found.sanitizer[0].reported
+    for cell in (
+        *(f"{one_line(field.name)} (trigger)", field.passes[0], field.rule),
+        *(*found.others, *found.others.values(), reported.kind, reported.kernel),
+    ):
         assert one_line(str(cell)) in sight
     for key, label in (("cpu", "CPU"), ("torch", "PyTorch")):
         assert f"{label}: {one_line(found.system[key])}" in sight

@@ -20,6 +20,7 @@ from reports.issue import write_issue
 from reports.merge import Merged, merge, united
 from reports.previous import Previous
 from reports.run import ReportsError, RunDirectory
+from reports.sanitizer import SanitizerReport
 from reports.space import Space
 from reports.stored import Observation, StoredFinding, StoredRun, _observation, read_run
 from reports.unconfirmed import CUT_SHORT, MISSING, kind
@@ -75,6 +76,15 @@ def test_where_the_errors_are_belongs_to_the_case_that_has_them() -> None:
     mute = sized(8, worst=Worst(case=Case(seed=2), error_over_bound=10.0))
     assert united([stored(small), stored(big)]).findings[0].finding.errors == {MINIMAL: grid(2.0), WORST: grid(9.0)}
     assert united([stored(small), stored(mute)]).findings[0].finding.errors == {MINIMAL: grid(2.0)}
+
+
+def test_what_the_sanitizer_reported_belongs_to_the_script_that_it_checked() -> None:
+    old, new = (SanitizerReport(tool="memcheck", errors=count) for count in (1, 2))
+    race = SanitizerReport(tool="racecheck", errors=0)
+    first, again, larger = sized(2, sanitizer=(new,)), sized(2, sanitizer=(old, race)), sized(8, sanitizer=(old, race))
+    assert united([stored(first), stored(again)]).findings[0].finding.sanitizer == (new, race)
+    assert united([stored(sized(2)), stored(again)]).findings[0].finding.sanitizer == (old, race)
+    assert united([stored(larger), stored(first)]).findings[0].finding.sanitizer == (new,)
 
 
 def test_elements_of_weight_and_activation_count_then_the_length_of_the_json() -> None:
