@@ -3,6 +3,7 @@
 python -m fuzz doctor                   say what this machine can fuzz and what not
 python -m fuzz replay PATH...           run findings or bare Cases again
 python -m fuzz bisect FINDING           run a finding on several releases of bitsandbytes
+python -m fuzz confirm FINDING...       run findings' scripts under compute-sanitizer
 python -m fuzz merge DIR... --into DIR  make one reports directory of several
 python -m fuzz remember STATE [DIR...]  keep what a nightly job knows
 python -m fuzz calibrate                measure which emulations this device's kernels agree with
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-COMMANDS: Final = ("doctor", "replay", "bisect", "merge", "remember", "calibrate", "selfcheck")
+COMMANDS: Final = ("doctor", "replay", "bisect", "confirm", "merge", "remember", "calibrate", "selfcheck")
 """Modules of `fuzz.commands`, by the names of the commands."""
 
 

@@ -173,5 +173,10 @@ class RunDirectory:
     def write_finding(self, finding: Finding, script: str) -> None:
         """Write `finding.json`, `repro.py` and `issue.md`."""
         self.write_script(finding, script)
-        write_text(self.folder(finding) / "issue.md", write_issue(finding, script))
-        write_json(self.folder(finding) / "finding.json", finding.to_json())
+        write_record(self.folder(finding), finding, script)
+
+
+def write_record(folder: Path, finding: Finding, script: str) -> None:
+    """Write `issue.md` and `finding.json` to a finding's folder, whatever its name; `script` is the text of its `repro.py`."""
+    write_text(folder / "issue.md", write_issue(finding, script))
+    write_json(folder / "finding.json", finding.to_json())

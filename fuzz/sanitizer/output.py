@@ -123,7 +123,7 @@ def _error(message: Message) -> tuple[str, str] | None:
 
 def _race(severity: str, accesses: Sequence[str]) -> str:
     kinds = " and ".join(sorted({access.lower() for access in accesses}))
-    return f"race between {kinds} accesses{'' if severity.lower() == 'error' else f' ({severity.lower()})'}"
+    return f"race between {kinds} accesses{'' if severity.lower() == 'error' else ' (warning)'}"
 
 
 def _kernel(place: str) -> str:

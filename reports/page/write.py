@@ -5,18 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.files import write_text
+from reports.page import NAME
 from reports.page.load import Shown, load
 from reports.page.text import shown as shown_text
 from reports.page.view import view
 from reports.run import ReportsError
-
-NAME: Final = "index.html"
 
 
 def write_page(root: Path) -> Path:
