@@ -44,6 +44,5 @@ done
 if [ ${#written[@]} -gt 0 ]; then
   "$python" -m fuzz merge "${written[@]}" --into "$night/report" || exit 2
   "$python" -m fuzz remember "$root/state" "$night/report" || exit 2
-  "$python" -m reports page "$night/report" || echo "no page was written; the findings are in $night/report" >&2
 fi
 exit "$worst"

@@ -9,6 +9,7 @@ from pathlib import Path
 from fuzz.commands.console import say
 from reports.merge import Merged
 from reports.merge import merge as merge_reports
+from reports.page.at_end import page_line
 from reports.run import ReportsError
 
 
@@ -17,7 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "merge",
         help="make one reports directory of several",
-        description="Make one reports directory of several. Exit status: 0 merged, 2 could not.",
+        description="Make one reports directory of several, with its page. Exit status: 0 merged, 2 could not.",
     )
     parser.add_argument("roots", nargs="+", type=Path, metavar="DIR", help="reports directories, also of runs that were killed")
     parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="where the result goes; may be one of them")
@@ -25,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def merge(roots: Sequence[Path], into: Path) -> int:
-    """Merge the reports directories `roots`, say what is in the result, and return the exit status."""
+    """Merge the reports directories `roots`, say what is in the result and where its page is, and return the exit status."""
     try:
         merged = merge_reports(roots, into, lambda text: say(f"warning: {text}", error=True))
     except ReportsError as error:
@@ -35,6 +36,7 @@ def merge(roots: Sequence[Path], into: Path) -> int:
         say(f"could not merge: cannot write {error.filename or into}: {error.strerror}", error=True)
         return 2
     _print(merged, len({root.resolve() for root in roots}), into)
+    say(page_line(into))
     return 0
 
 

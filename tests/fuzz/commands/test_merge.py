@@ -23,7 +23,9 @@ def test_a_line_for_each_finding_and_one_for_all(tmp_path: Path, capsys: pytest.
         f"finding: {elsewhere.signature}  [5 cases on 2 systems]",
         f"not verified: {finding('gemv_4bit', 'hang', model=None).signature}  [1 case on 1 system]",
         f"2 directories merged into {tmp_path / 'm'}: 1 finding, 1 unconfirmed, 11 cases",
+        f"page: {tmp_path / 'm' / 'index.html'}",
     ]
+    assert elsewhere.slug in (tmp_path / "m" / "index.html").read_text(encoding="utf-8")
     assert (tmp_path / "m" / "findings" / elsewhere.slug / "issue.md").is_file()
 
 
@@ -37,7 +39,7 @@ def test_what_cannot_be_read_is_a_warning_and_no_failure(tmp_path: Path, capsys:
         f"warning: {root} has no run.json, so that its Cases are not counted",
         f"warning: {root / 'observations.jsonl'}, line 2, is not an observation and is left out: its writer was killed, perhaps",
     ]
-    assert captured.out.splitlines()[-1] == f"1 directory merged into {tmp_path / 'm'}: 1 finding, 0 unconfirmed, 0 cases"
+    assert captured.out.splitlines()[-2] == f"1 directory merged into {tmp_path / 'm'}: 1 finding, 0 unconfirmed, 0 cases"
 
 
 @pytest.mark.parametrize("place", ["nowhere", "empty", "file"])
