@@ -33,6 +33,11 @@ def relation_check(finding: Finding) -> str:
             *_requires_grad(finding),
             "try:",
             "    second = call_again(x2, packed2, state2, bias2)",
+            *(
+                ["    second = second.to(first.device)", "    torch.ones((), device='cuda')  # a refused launch raises here"]
+                if finding.how == "second_gpu"
+                else []
+            ),
             "except Exception as error:",
             '    print(f"expected: a result, as from the first call\\ngot:      {type(error).__name__}: {error}")',
             "    sys.exit(1)",
@@ -95,6 +100,15 @@ _SECOND: Final[dict[str, tuple[list[str], str]]] = {
         [
             "state2.blocksize = state.blocksize // 2",
             "state2.absmax = state.absmax.repeat_interleave(2)[: -(-weight.numel() // state2.blocksize)].contiguous()",
+        ],
+        "first",
+    ),
+    "second_gpu": (
+        [
+            "x2, packed2 = x2.to('cuda:1'), packed.to('cuda:1')",
+            "bias2 = bias.to('cuda:1')",
+            "state2 = copy.deepcopy(state)",
+            "state2.to('cuda:1')",
         ],
         "first",
     ),

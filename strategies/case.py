@@ -127,6 +127,7 @@ class Relation(enum.Enum):
     APPENDED_ZEROS = "appended_zeros"
     HALVED_BLOCKSIZE = "halved_blocksize"
     STORAGE_VIEW = "storage_view"
+    SECOND_GPU = "second_gpu"
 
 
 class Mode(enum.Enum):

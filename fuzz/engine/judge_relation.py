@@ -33,7 +33,7 @@ def judge_relation(question: Question, result: torch.Tensor, prepared: Prepared,
         return _judge_error(question, rule, finished.error)
     expected = rule.expect(result, question.path, second)
     comparable = rule.comparable(result) if expected.shape == result.shape else torch.ones_like(expected, dtype=torch.bool)
-    return _compare(question, rule, finished.tensor, expected, comparable)
+    return _compare(question, rule, finished.tensor.to(expected.device), expected, comparable)
 
 
 def _judge_error(question: Question, rule: Rule, error: Exception) -> PathVerdict | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from fuzz.engine.calls import Prepared
 from strategies.case import Case
+
+SECOND_GPU: Final = torch.device("cuda", 1)
 
 
 def with_activation(prepared: Prepared, activation: torch.Tensor) -> Prepared:
@@ -78,6 +81,18 @@ def storage_view(prepared: Prepared) -> Prepared:
     """The packed bytes as another dtype."""
     dtype = torch.bfloat16 if prepared.packed.dtype is torch.uint8 else torch.uint8
     return dataclasses.replace(prepared, packed=_bytes(prepared).view(dtype).reshape(-1, 1))
+
+
+def on_second_gpu(prepared: Prepared) -> Prepared:
+    """Everything that is read, on another GPU of the same machine."""
+    state = prepared.own_state()
+    if state.state2 is not None:
+        state.state2 = copy.copy(state.state2)
+    state.to(SECOND_GPU)
+    moved = with_bias(
+        with_activation(prepared, prepared.activation.to(SECOND_GPU)), None if prepared.bias is None else prepared.bias.to(SECOND_GPU)
+    )
+    return dataclasses.replace(moved, packed=prepared.packed.to(SECOND_GPU), state=state)
 
 
 def _bytes(prepared: Prepared) -> torch.Tensor:

@@ -18,6 +18,7 @@ from fuzz.engine.path import Path
 from fuzz.engine.related import (
     appended_zeros,
     halved_blocksize,
+    on_second_gpu,
     one_row,
     permuted_outputs,
     reversed_rows,
@@ -164,6 +165,13 @@ def _several_rows(prepared: Prepared) -> bool:
     return prepared.case.activation.rows > 1
 
 
+def _has_second_gpu(prepared: Prepared) -> bool:
+    """Whether there is another GPU of the same kind."""
+    if prepared.library.device != "cuda" or torch.cuda.device_count() < 2:  # noqa: PLR2004 - two
+        return False
+    return torch.cuda.get_device_name(0) == torch.cuda.get_device_name(1)
+
+
 def _unbiased(prepared: Prepared) -> bool:
     return prepared.bias is None
 
@@ -258,6 +266,14 @@ RULES: Final[dict[Relation, Rule]] = {
         second=storage_view,
         expect=_unchanged,
         holds=_bytes_fill_two,
+        on_weight=True,
+    ),
+    Relation.SECOND_GPU: Rule(
+        source="a call runs on the device of its tensors, and the same kernel gives the same bits on another GPU of the same kind",
+        arms=ONE_KERNEL | {Arm.DEQUANTIZE},
+        second=on_second_gpu,
+        expect=_unchanged,
+        holds=_has_second_gpu,
         on_weight=True,
     ),
 }

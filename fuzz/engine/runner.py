@@ -179,7 +179,7 @@ def _run(path: Path, prepared: Prepared, provocation: Provocation) -> Finished:
     with torch.set_grad_enabled(prepared.case.execution.grad), ambient(prepared.case):
         try:
             result = call_while_pending(read_by_calls(prepared), call) if _is_pending(provocation, prepared.library) else call()
-            _synchronize(prepared.library)
+            _synchronize(prepared.library, result.device)
         except Exception as error:  # noqa: BLE001 - any exception is an outcome to be judged
             return Finished(None, error)
     return Finished(result, None)
@@ -189,10 +189,13 @@ def _is_pending(provocation: Provocation, library: Library) -> bool:
     return provocation is Provocation.PENDING_PRODUCER and library.device == "cuda"
 
 
-def _synchronize(library: Library) -> None:
-    # An asynchronous CUDA error must surface in the path that caused it.
-    if library.device == "cuda":
-        torch.cuda.synchronize()
+def _synchronize(library: Library, device: torch.device | None = None) -> None:
+    """Have every CUDA error surface in the path that caused it, also where its result is on another GPU than the first."""
+    if library.device != "cuda":
+        return
+    torch.cuda.synchronize(device if device is not None and device.type == "cuda" else None)
+    # A launch that was refused leaves an error that nothing but the next launch looks at.
+    torch.ones((), device="cuda")
 
 
 QUANTIZE_PATH: Final = Path(

@@ -21,15 +21,15 @@ from reports.script_relation import _SECOND
 from strategies import fields
 from strategies.case import Activation, Case, Execution, Fill, FloatDType, Quantization, QuantType, Relation, StorageDType
 from tests.fuzz.engine.faulty import FAULTY
-from tests.fuzz.engine.subjects import one_changed, related_case, right
+from tests.fuzz.engine.subjects import ON_ONE_DEVICE, one_changed, related_case, right
 from tests.reports.helpers import execute, finding
 from tests.reports.running import alone, calling, lint, ran
 
 PRODUCTS = [path for path in CALLS if path not in {"quantize_4bit", "dequantize_4bit"}]
-WEIGHT_RELATIONS = [relation for relation, rule in RULES.items() if Arm.DEQUANTIZE in rule.arms]
-LINEAR = [relation for relation, rule in RULES.items() if Arm.LINEAR in rule.arms]
-ONE_ROW = [relation for relation, rule in RULES.items() if Arm.GEMV in rule.arms and "row" not in relation.value]
-WITH_ZERO_BIAS = list(RULES)
+WEIGHT_RELATIONS = [relation for relation in ON_ONE_DEVICE if Arm.DEQUANTIZE in RULES[relation].arms]
+LINEAR = [relation for relation in ON_ONE_DEVICE if Arm.LINEAR in RULES[relation].arms]
+ONE_ROW = [relation for relation in ON_ONE_DEVICE if Arm.GEMV in RULES[relation].arms and "row" not in relation.value]
+WITH_ZERO_BIAS = ON_ONE_DEVICE
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_scripts_of_dequantized_weights_define_their_names(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("dtype", FloatDType)
-@pytest.mark.parametrize("relation", RULES)
+@pytest.mark.parametrize("relation", ON_ONE_DEVICE)
 def test_a_right_kernel_gives_status_0(monkeypatch: pytest.MonkeyPatch, relation: Relation, dtype: FloatDType, bias: bool) -> None:  # noqa: FBT001
     case = related_case(relation, dtype=dtype, bias=bias and relation is not Relation.ZERO_BIAS)
     for arm in (Arm.SIMT, Arm.TENSOR_CORE):
@@ -133,7 +133,7 @@ def test_a_kernel_that_breaks_it_gives_status_1(monkeypatch: pytest.MonkeyPatch,
     assert output.rstrip().endswith("differ")
 
 
-@pytest.mark.parametrize("relation", RULES)
+@pytest.mark.parametrize("relation", ON_ONE_DEVICE)
 def test_one_last_bit_of_the_second_result_gives_status_1(monkeypatch: pytest.MonkeyPatch, relation: Relation) -> None:
     case, calls = related_case(relation), list[int]()
 
@@ -149,7 +149,7 @@ def test_one_last_bit_of_the_second_result_gives_status_1(monkeypatch: pytest.Mo
     assert f" at flat index {6 * rows - 1}; 1 of {6 * rows} differ" in output
 
 
-@pytest.mark.parametrize("relation", RULES)
+@pytest.mark.parametrize("relation", ON_ONE_DEVICE)
 def test_an_exception_of_the_second_call_gives_status_1(monkeypatch: pytest.MonkeyPatch, relation: Relation) -> None:
     case, calls = related_case(relation), list[int]()
 

@@ -90,7 +90,7 @@ def test_another_relation_is_refused_by_name(value: object) -> None:
         Case.from_json(data)
     message = str(caught.value)
     assert message.startswith(f"execution.relation is {value!r}, not one of none, rerun, sign, ")
-    assert message.endswith("storage_view")
+    assert message.endswith("second_gpu")
 
 
 def test_no_relation_is_neutral_and_first() -> None:

@@ -12,6 +12,7 @@ from fuzz.engine.contract import Row
 from fuzz.engine.judge import Finished, Question
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path
+from fuzz.engine.relations import RULES
 from fuzz.engine.tensors import build
 from fuzz.engine.verdict import Ruling
 from fuzz.oracle.arms import Arm
@@ -20,6 +21,8 @@ from strategies.case import Activation, Case, Execution, Fill, FloatDType, Quant
 from tests.fuzz.engine.helpers import library
 
 CPU = library()
+ON_ONE_DEVICE = [relation for relation in RULES if relation is not Relation.SECOND_GPU]
+"""The relations that can be shown on a CPU."""
 EMULATED = (Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE, Arm.LINEAR, Arm.DEQUANTIZE)
 
 Kernel = Callable[[Prepared], torch.Tensor]

@@ -9,6 +9,7 @@ import torch
 
 from fuzz.engine import related
 from fuzz.engine.calls import Prepared
+from fuzz.engine.pending import read_by_calls
 from fuzz.oracle.reference import decode
 from strategies.case import Activation, Case, PackedView, Quantization, QuantType, Relation, StorageDType
 from tests.fuzz.engine.subjects import prepared_of, related_case
@@ -152,3 +153,13 @@ def test_a_transposed_view_keeps_its_bytes() -> None:
     """The view is made where the call is made; packed bytes are kept as they were returned."""
     case = dataclasses.replace(related_case(Relation.RERUN), packed=PackedView.TRANSPOSED)
     assert torch.equal(weight_of(related.halved_blocksize(prepared_of(case))), weight_of(prepared_of(case)))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_everything_that_is_read_is_on_the_second_gpu_and_stays_on_the_first(compressed: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    monkeypatch.setattr(related, "SECOND_GPU", torch.device("meta"))  # which every machine has
+    prepared = prepared_of(related_case(Relation.SECOND_GPU, bias=True, quantization=Quantization(compress_statistics=compressed)))
+    moved = related.on_second_gpu(prepared)
+    assert {tensor.device.type for tensor in read_by_calls(moved)} == {"meta"}
+    assert {tensor.device.type for tensor in read_by_calls(prepared)} == {"cpu"}
+    assert len(read_by_calls(moved)) == len(read_by_calls(prepared)) == (6 if compressed else 4)

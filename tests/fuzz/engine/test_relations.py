@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from fuzz.engine import related
 from fuzz.engine.calls import Prepared
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path
@@ -19,7 +20,7 @@ from fuzz.oracle.arms import Arm
 from fuzz.oracle.codebooks import NF4
 from strategies.case import Case, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, Relation, StorageDType
 from tests.fuzz.engine.helpers import FUSED, H200, library, prepared_by_hand
-from tests.fuzz.engine.subjects import EMULATED, path_with, prepared_of, related_case, right
+from tests.fuzz.engine.subjects import EMULATED, ON_ONE_DEVICE, path_with, prepared_of, related_case, right
 
 WEIGHT_RELATIONS = {
     Relation.SCALED_WEIGHT,
@@ -27,6 +28,7 @@ WEIGHT_RELATIONS = {
     Relation.APPENDED_ZEROS,
     Relation.HALVED_BLOCKSIZE,
     Relation.STORAGE_VIEW,
+    Relation.SECOND_GPU,
 }
 ROWS_AND_COLUMNS = {Relation.ROW_ALONE, Relation.PERMUTED_ROWS, Relation.PERMUTED_OUTPUTS, Relation.APPENDED_ZEROS}
 SHAPES = [(6, 128, 64, (3,)), (5, 64, 64, (2, 2)), (3, 1280, 256, (2,)), (7, 96, 32, (2,))]
@@ -64,7 +66,7 @@ def held(relation: Relation, arm: Arm) -> bool:
 
 
 @pytest.mark.parametrize("arm", Arm)
-@pytest.mark.parametrize("relation", RULES)
+@pytest.mark.parametrize("relation", ON_ONE_DEVICE)
 def test_a_relation_is_asked_of_the_kernels_that_it_is_true_of(relation: Relation, arm: Arm) -> None:
     assert (second_call(path_with(arm), prepared_of(related_case(relation))) is not None) is held(relation, arm)
 
@@ -94,7 +96,7 @@ def _subjects(relation: Relation, arm: Arm, dtype: FloatDType) -> Iterator[Prepa
 
 KEPT = [
     pytest.param(relation, arm, dtype, id=f"{relation.value}-{arm.value}-{dtype.value}")
-    for relation, arm, dtype in itertools.product(RULES, EMULATED, FloatDType)
+    for relation, arm, dtype in itertools.product(ON_ONE_DEVICE, EMULATED, FloatDType)
     if held(relation, arm) and not (arm is Arm.TENSOR_CORE and dtype is FloatDType.FLOAT32)
 ]
 
@@ -117,7 +119,7 @@ def second_shape(path: Path, second: Prepared) -> tuple[int, ...]:
     return second.case.weight.stored_shape if path.yields_weight else second.case.output_shape
 
 
-@pytest.mark.parametrize("relation", [relation for relation in RULES if relation is not Relation.RERUN])
+@pytest.mark.parametrize("relation", [relation for relation in ON_ONE_DEVICE if relation is not Relation.RERUN])
 def test_the_second_call_is_another_call(relation: Relation) -> None:
     """A relation between a call and itself would say nothing."""
     prepared = prepared_of(related_case(relation, bias=relation is not Relation.ZERO_BIAS))
@@ -154,6 +156,7 @@ def test_what_follows_from_the_first_result(leading: tuple[int, ...]) -> None:
         Relation.APPENDED_ZEROS: result,
         Relation.HALVED_BLOCKSIZE: result,
         Relation.STORAGE_VIEW: result,
+        Relation.SECOND_GPU: result,
     }
     assert set(expected) == set(RULES)
     for relation, rule in RULES.items():
@@ -231,7 +234,7 @@ def test_a_relation_is_asked_only_where_its_conditions_hold(case: Case, holds: b
     assert (second_call(path_with(Arm.SIMT), prepared_of(case)) is not None) is holds
 
 
-@pytest.mark.parametrize("relation", RULES)
+@pytest.mark.parametrize("relation", ON_ONE_DEVICE)
 def test_nothing_is_asked_of_the_other_layout(relation: Relation) -> None:
     prepared = prepared_of(related_case(relation))
     weight = dataclasses.replace(prepared.case.weight, layout=Layout.IN_OUT)
@@ -243,7 +246,7 @@ def test_nothing_is_asked_of_a_case_without_a_relation(arm: Arm) -> None:
     assert second_call(path_with(arm), prepared_of(related_case(Relation.NONE))) is None
 
 
-@pytest.mark.parametrize("relation", RULES)
+@pytest.mark.parametrize("relation", ON_ONE_DEVICE)
 def test_linear4bit_quantizes_its_own_weight(relation: Relation) -> None:
     """Relations on the weight cannot be asked of a module that makes packed weight and statistics itself."""
     layer = dataclasses.replace(BY_NAME["linear4bit"], arms=lambda case, library: (Arm.SIMT,))  # noqa: ARG005
@@ -402,3 +405,27 @@ def test_a_rule_holds_unless_it_says_otherwise() -> None:
 def test_a_second_call_beyond_the_sizes_of_a_case_is_left_out(relation: Relation, case: dict[str, dict[str, Any]]) -> None:
     prepared = prepared_of(changed(relation, **case))
     assert second_call(path_with(Arm.LINEAR), prepared) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "names", "holds"),
+    [
+        ("cuda", ["a GPU", "a GPU"], True),
+        ("cuda", ["a GPU", "another"], False),
+        ("cuda", ["a GPU"], False),
+        ("cpu", ["a GPU", "a GPU"], False),
+    ],
+)
+def test_another_gpu_is_asked_where_there_is_one_of_the_same_kind(
+    device: str,
+    names: list[str],
+    holds: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(names))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: names[number])
+    monkeypatch.setattr(related, "SECOND_GPU", torch.device("meta"))
+    prepared = prepared_of(related_case(Relation.SECOND_GPU))
+    loaded = library(device=device, gpu=H200, rule=True)
+    found = second_call(path_with(Arm.SIMT), dataclasses.replace(prepared, library=loaded))
+    assert (found is not None) is holds
