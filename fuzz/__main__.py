@@ -8,6 +8,7 @@ python -m fuzz merge DIR... --into DIR  make one reports directory of several
 python -m fuzz remember STATE [DIR...]  keep what a nightly job knows
 python -m fuzz calibrate                measure which emulations this device's kernels agree with
 python -m fuzz selfcheck                let the oracle find planted faults
+python -m fuzz kernels                  count which of the library's 4-bit kernels are launched
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-COMMANDS: Final = ("doctor", "replay", "bisect", "confirm", "merge", "remember", "calibrate", "selfcheck")
+COMMANDS: Final = ("doctor", "replay", "bisect", "confirm", "merge", "remember", "calibrate", "selfcheck", "kernels")
 """Modules of `fuzz.commands`, by the names of the commands."""
 
 

@@ -62,6 +62,7 @@ class _Request:
     callback: Callback
     profile: bool = False
     provocation: Provocation = Provocation.NONE
+    survey: bool = False
     number: int = 0  # given when it is queued
     at: PathVerdict | None = None
     attempts: int = 0
@@ -142,7 +143,13 @@ class Executor:
             self._step()
 
     def run(
-        self, case: Case, only: Sequence[str] | None = None, *, profile: bool = False, provocation: Provocation = Provocation.NONE
+        self,
+        case: Case,
+        only: Sequence[str] | None = None,
+        *,
+        profile: bool = False,
+        provocation: Provocation = Provocation.NONE,
+        survey: bool = False,
     ) -> CaseResult:
         """Run `case` and wait for its result (and for all that was queued before it).
 
@@ -151,12 +158,13 @@ class Executor:
             only: names of paths; None for all.
             profile: let a failing verdict name the kernels that its path launches.
             provocation: how the calls are made.
+            survey: let every verdict name them.
 
         Raises:
             HarnessError: as for `submit`.
         """
         results: list[CaseResult] = []
-        self._enqueue(_Request(case, only, (), results.append, profile, provocation))
+        self._enqueue(_Request(case, only, (), results.append, profile, provocation, survey))
         self.drain()
         return results[0]
 
@@ -187,6 +195,7 @@ class Executor:
             "only": only,
             "skip": list(request.skip),
             "profile": request.profile,
+            "survey": request.survey,
             "provoke": request.provocation.name,
         }
         if self._child is not None:

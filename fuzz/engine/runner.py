@@ -14,7 +14,7 @@ import torch
 
 from fuzz.engine import contract, paths
 from fuzz.engine.ambient import ambient, own_tables
-from fuzz.engine.calls import Placed, Prepared, place, quantize
+from fuzz.engine.calls import Placed, Prepared, place, prepare, quantize
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
 from fuzz.engine.judge_quantize import judge_quantized
@@ -49,12 +49,14 @@ class Selection:
         only: names of paths; None for all. `quantize_4bit` and what a path requires always run.
         skip: names of paths that are not run, nor what requires them.
         profile: run a path that fails with wrong numbers once more under the profiler, for the names of its kernels.
+        survey: run every path once more under the profiler, and the quantization.
         provocation: how the calls are made that are asked for.
     """
 
     only: Collection[str] | None = None
     skip: Collection[str] = ()
     profile: bool = False
+    survey: bool = False
     provocation: Provocation = Provocation.NONE
 
     def provocation_of(self, path: str) -> Provocation:
@@ -84,6 +86,8 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
 def _verdicts(case: Case, library: Library, announce: Announce, selection: Selection) -> Iterator[PathVerdict]:
     inputs = build(case)
     prepared, verdict = _quantize(case, inputs, library, announce, selection.provocation_of(paths.QUANTIZE))
+    if selection.survey and prepared is not None and library.device == "cuda":
+        verdict = dataclasses.replace(verdict, kernels=launched(lambda: prepare(case, inputs, library)))
     yield verdict
     # Wrong numbers can still be decoded and multiplied: what comes after is judged by what is stored.
     if prepared is None or verdict.symptom not in (None, Symptom.WRONG_VALUE):
@@ -97,15 +101,16 @@ def _verdicts(case: Case, library: Library, announce: Announce, selection: Selec
             continue
         question = Question(case, path, library, contract.rule(case, path.surface, library))
         verdict = _judge_path(question, subject, announce, selection.provocation_of(path.name))
-        yield _with_kernels(verdict, path, prepared) if selection.profile else verdict
+        yield _with_kernels(verdict, path, prepared, selection)
         if verdict.symptom:
             failed[path.name] = verdict.symptom
         if verdict.symptom is Symptom.CONTEXT_LOST:
             return
 
 
-def _with_kernels(verdict: PathVerdict, path: Path, prepared: Prepared) -> PathVerdict:
-    if verdict.symptom not in _WRONG_NUMBERS or prepared.library.device != "cuda":
+def _with_kernels(verdict: PathVerdict, path: Path, prepared: Prepared, selection: Selection) -> PathVerdict:
+    asked = (selection.profile and verdict.symptom in _WRONG_NUMBERS) or (selection.survey and verdict.symptom is None and not verdict.got)
+    if not asked or prepared.library.device != "cuda":
         return verdict
     return dataclasses.replace(verdict, kernels=launched(lambda: path.run(prepared)))
 

@@ -106,7 +106,8 @@ def _answer(pipe: Connection, request: dict[str, Any], library: Any, patience: f
     faulthandler.dump_traceback_later(patience, exit=True)
     try:
         provocation = Provocation[request["provoke"]]
-        selected = runner.Selection(only=request["only"], skip=request["skip"], profile=request["profile"], provocation=provocation)
+        asked = {name: request[name] for name in ("only", "skip", "profile", "survey")}
+        selected = runner.Selection(**asked, provocation=provocation)
         for verdict in runner.run_case(Case.from_json(request["case"]), library, announce, selected):
             _send(pipe, {"id": number, "verdict": verdict.to_json()})
             lost = lost or verdict.symptom is Symptom.CONTEXT_LOST

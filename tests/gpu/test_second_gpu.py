@@ -16,10 +16,10 @@ pytestmark = [
 ]
 
 
-def verdict_on(rows: int, outputs: int) -> PathVerdict:
+def verdict_on(rows: int, outputs: int, terms: int) -> PathVerdict:
     """What comes of `matmul_4bit` on both GPUs, the first one first."""
     case = Case(
-        weight=Weight(out_features=outputs, in_features=128, dtype=FloatDType.FLOAT16, fill=Fill.NORMAL),
+        weight=Weight(out_features=outputs, in_features=terms, dtype=FloatDType.FLOAT16, fill=Fill.NORMAL),
         activation=Activation(leading=(rows,), fill=Fill.NORMAL),
         execution=Execution(relation=Relation.SECOND_GPU),
     )
@@ -30,13 +30,13 @@ def verdict_on(rows: int, outputs: int) -> PathVerdict:
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_the_kernel_for_few_rows_gives_the_same_bits(rows: int) -> None:
-    verdict = verdict_on(rows, 64)
+    verdict = verdict_on(rows, 64, 128)
     assert verdict.arms == ("simt",)
     assert verdict.symptom is None, verdict.got
 
 
 def test_a_small_tile_of_the_tensor_cores_gives_the_same_bits() -> None:
-    """64 x 64 x 64: its shared memory fits into what a kernel may have without asking."""
-    verdict = verdict_on(33, 130)
+    """64 x 64 x 64: its 36 KB of shared memory are within what a kernel may have without asking."""
+    verdict = verdict_on(33, 130, 64)
     assert verdict.arms == ("tensor_core",)
     assert verdict.symptom is None, verdict.got
