@@ -8,6 +8,9 @@ from typing import Final
 
 from strategies.case import Case, Layout, Memory, Misuse, PackedView, StorageDType, Stream
 
+COMPILER: Final = "aot_eager"
+"""The backend of `fuzz.engine.compiling`, for those that must not import torch."""
+
 
 def quantize_call(case: Case) -> str:
     """The call of `quantize_4bit`, with the arguments that differ from its defaults (and the quant type)."""
@@ -186,6 +189,22 @@ def _cast(case: Case) -> list[str]:
     return _kept(case, [f"layer = layer.to(torch.{other})  # what is 4-bit stays what it is", *bias])
 
 
+def _compiled(function: str) -> str:
+    return f"function = torch.compile({function}, backend={COMPILER!r})"
+
+
+def _matmul_compiled(case: Case) -> list[str]:
+    return [_compiled("bnb.matmul_4bit"), f"result = function(x, {_view(case)}, quant_state=state{_bias(case)})"]
+
+
+def _dequantize_compiled(case: Case) -> list[str]:
+    return [_compiled("F.dequantize_4bit"), f"result = function({_view(case)}, state)"]
+
+
+def _linear4bit_compiled(case: Case) -> list[str]:
+    return [*_quantized_layer(case), _compiled("layer"), "result = function(x)"]
+
+
 def _matmul_out(case: Case) -> list[str]:
     return [
         f'result = torch.full({case.output_shape}, float("nan"), dtype=x.dtype, device=x.device)',
@@ -250,9 +269,15 @@ CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {
     "linear4bit_copied": _copied,
     "linear4bit_pickled": _pickled,
     "linear4bit_cast": _cast,
+    "dequantize_4bit_compiled": _dequantize_compiled,
+    "matmul_4bit_compiled": _matmul_compiled,
+    "linear4bit_compiled": _linear4bit_compiled,
 }
-WEIGHT_ONLY: Final = frozenset({"quantize_4bit", "dequantize_4bit", "dequantize_4bit_out", "quantize_4bit_out"})
+WEIGHT_ONLY: Final = frozenset({"quantize_4bit", "dequantize_4bit", "dequantize_4bit_out", "quantize_4bit_out", "dequantize_4bit_compiled"})
 """Paths that end before an activation comes in."""
+
+IN_VIEW: Final = frozenset({"dequantize_4bit", "dequantize_4bit_compiled"})
+"""Those of them whose result follows the view of the packed weight."""
 
 INPUT_GRADIENTS: Final = frozenset({"matmul_4bit_input_gradient", "linear4bit_input_gradient"})
 BIAS_GRADIENTS: Final = frozenset({"matmul_4bit_bias_gradient"})
@@ -271,17 +296,18 @@ SAME_ARITHMETIC: Final = {
     "quantize_4bit_out": "dequantize_4bit",
     "matmul_4bit_out": "matmul_4bit",
     **dict.fromkeys(_KEPT, "linear4bit"),
+    **{f"{path}_compiled": path for path in ("dequantize_4bit", "matmul_4bit", "linear4bit")},
 }
 """Paths that compute what another one does, in the same way."""
 
-MAY_RECORD: Final = frozenset({"matmul_4bit", "linear4bit", *_KEPT})
+MAY_RECORD: Final = frozenset({"matmul_4bit", "linear4bit", "matmul_4bit_compiled", "linear4bit_compiled", *_KEPT})
 """Paths whose activation requires grad where the Case says so."""
 
 
 def result_shape(path: str, case: Case) -> tuple[int, ...]:
     """The shape that the result of `path` is to have."""
     if path in WEIGHT_ONLY:
-        turned = path == "dequantize_4bit" and case.packed is PackedView.TRANSPOSED
+        turned = path in IN_VIEW and case.packed is PackedView.TRANSPOSED
         return case.weight.stored_shape[::-1] if turned else case.weight.stored_shape
     if path in INPUT_GRADIENTS:
         return (*case.activation.leading, case.weight.in_features)

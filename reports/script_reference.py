@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reports.finding import Finding
-from reports.script_calls import BIAS_GRADIENTS, GRADIENTS, INPUT_GRADIENTS, WEIGHT_ONLY
+from reports.script_calls import BIAS_GRADIENTS, GRADIENTS, IN_VIEW, INPUT_GRADIENTS, WEIGHT_ONLY
 from strategies.case import NON_FINITE, Case, Fill, Layout, PackedView, QuantType
 
 _CODES: Final = {
@@ -87,7 +87,7 @@ def decode(case: Case) -> list[str]:
 
 def _expected_weight(finding: Finding) -> list[str]:
     case = finding.case
-    turned_view = finding.path == "dequantize_4bit" and case.packed is PackedView.TRANSPOSED
+    turned_view = finding.path in IN_VIEW and case.packed is PackedView.TRANSPOSED
     turned = (case.weight.layout is Layout.IN_OUT) != turned_view
     turn = ".t()" if turned else ""
     lines = [f"expected = w{turn}", f"magnitude = w.abs(){turn}"]

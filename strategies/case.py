@@ -137,6 +137,7 @@ class Mode(enum.Enum):
     OUT = "out"  # results are written to tensors that the caller hands over
     BACKWARD = "backward"  # gradients of activation and bias
     KEPT = "kept"  # a module that was saved and loaded, copied or pickled
+    COMPILED = "compiled"  # the same calls through torch.compile
 
 
 class Misuse(enum.Enum):

@@ -19,12 +19,15 @@ ISSUE_1862: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/iss
 
 GEMV_SURFACES: Final = frozenset({"functional.gemv_4bit", "ops.gemv_4bit"})
 OP_SURFACES: Final = GEMV_SURFACES | {"ops.gemm_4bit"}
+COMPILED_SURFACES: Final = frozenset({"functional.dequantize_4bit compiled", "functional.matmul_4bit compiled", "nn.Linear4bit compiled"})
 STORED_SURFACES: Final = OP_SURFACES | {
     "functional.matmul_4bit",
     "functional.matmul_4bit(out=)",
     "functional.matmul_4bit backward",
     "functional.dequantize_4bit",
     "functional.dequantize_4bit(out=)",
+    "functional.dequantize_4bit compiled",
+    "functional.matmul_4bit compiled",
 }
 """Surfaces that are handed the packed weight and its state."""
 CALLED_SURFACES: Final = STORED_SURFACES | {"nn.Linear4bit"}
@@ -144,6 +147,15 @@ ROWS: Final = (
         ),
         when=_misaligned,
         surfaces=GEMV_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.VALID,
+        source=(
+            'docstring of torch.library.opcheck: a fake kernel is there "for the operator to work with PyTorch compilation APIs", '
+            "and bitsandbytes registers one for each of its ops"
+        ),
+        when=lambda case, library: True,  # noqa: ARG005
+        surfaces=COMPILED_SURFACES,
     ),
 )
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import torch
 
+from fuzz.engine.compiling import CompilerError
 from fuzz.engine.contract import Row
 from fuzz.engine.guarded import OutOfBoundsError
 from fuzz.engine.library import Library
@@ -95,13 +96,13 @@ def judge_outcome(question: Question, finished: Finished) -> PathVerdict | None:
 
 
 def judge_error(question: Question, error: Exception) -> PathVerdict:
-    """The verdict on an exception: right for an invalid Case, allowed for an unspecified one."""
+    """The verdict on an exception: right for an invalid Case, allowed for an unspecified one, nobody's where a compiler failed."""
     name, message = type(error).__name__, str(error)[:MESSAGE_LENGTH]
     if is_device_error(error):
         return context_lost(question.answer(), error)
     if isinstance(error, OutOfBoundsError):
         return question.answer(Symptom.OUT_OF_BOUNDS, expected="nothing written outside of the output", got=message)
-    if question.row.ruling is not Ruling.VALID or is_out_of_memory(error):
+    if question.row.ruling is not Ruling.VALID or is_out_of_memory(error) or isinstance(error, CompilerError):
         return question.answer(got=f"{name}: {message}")
     return question.answer(Symptom.UNEXPECTED_EXCEPTION, name, expected="a result", got=f"{name}: {message}")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuzz.engine import calls_backward, calls_kept, calls_out, contract, dispatch
+from fuzz.engine import calls_backward, calls_compiled, calls_kept, calls_out, contract, dispatch
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.path_conditions import (
+    always,
     as_linear,
     as_weight,
     dense_arms,
@@ -108,4 +109,37 @@ KEPT: Final = tuple(
         ("cast", "nn.Linear4bit.to(dtype)", calls_kept.cast),
     )
 )
-IN_MODES: Final = (*OUT, *BACKWARD, *KEPT)
+COMPILED: Final = (
+    Path(
+        name="dequantize_4bit_compiled",
+        surface="functional.dequantize_4bit compiled",
+        mode=Mode.COMPILED,
+        applies=always,
+        run=calls_compiled.dequantize_compiled,
+        arms=dequantize_arms,
+        stored=as_weight,
+        requires="dequantize_4bit",
+        yields=Yields.WEIGHT,
+    ),
+    Path(
+        name="matmul_4bit_compiled",
+        surface="functional.matmul_4bit compiled",
+        mode=Mode.COMPILED,
+        applies=contract.matmul_accepts,
+        run=calls_compiled.matmul_compiled,
+        arms=dispatch.matmul_arms,
+        stored=matmul_stored,
+        requires="matmul_4bit",
+    ),
+    Path(
+        name="linear4bit_compiled",
+        surface="nn.Linear4bit compiled",
+        mode=Mode.COMPILED,
+        applies=as_linear,
+        run=calls_compiled.module_compiled,
+        arms=dispatch.linear_arms,
+        stored=matmul_stored,
+        requires="linear4bit",
+    ),
+)
+IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED)

@@ -105,6 +105,11 @@ _IN_MODE: Final[dict[Mode, dict[str, str]]] = {
         "linear4bit_pickled": "nn.Linear4bit pickle",
         "linear4bit_cast": "nn.Linear4bit.to(dtype)",
     },
+    Mode.COMPILED: {
+        "dequantize_4bit_compiled": "functional.dequantize_4bit compiled",
+        "matmul_4bit_compiled": "functional.matmul_4bit compiled",
+        "linear4bit_compiled": "nn.Linear4bit compiled",
+    },
 }
 OTHER_PATHS: Final = _IN_EVERY_MODE | {path: surface for paths in _IN_MODE.values() for path, surface in paths.items()}
 """The paths and their surfaces, for those that must not import torch. A defect that shows on several is named after the

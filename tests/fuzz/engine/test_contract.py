@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from fuzz.engine.contract import (
+    COMPILED_SURFACES,
     CONVENTIONS,
     GEMV_SURFACES,
     ISSUE_1862,
@@ -51,6 +52,7 @@ def test_documented_values_of_documented_arguments_are_valid(surface: str, loade
     row = rule(case(), surface, loaded)
     assert row.ruling is Ruling.VALID
     assert "docstring" in row.source
+    assert ("compilation" in row.source) is (surface in COMPILED_SURFACES)
 
 
 @pytest.mark.parametrize("surface", SURFACES)
