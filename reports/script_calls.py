@@ -10,6 +10,8 @@ from strategies.case import Case, Layout, Memory, Misuse, PackedView, StorageDTy
 
 COMPILER: Final = "aot_eager"
 """The backend of `fuzz.engine.compiling`, for those that must not import torch."""
+OPCHECKS: Final = ("test_schema", "test_faketensor")
+"""The tests of `fuzz.engine.calls_opcheck`."""
 
 
 def quantize_call(case: Case) -> str:
@@ -88,12 +90,11 @@ def _gemv_op(case: Case) -> list[str]:
     return [*_absmax(case), f"result = torch.ops.bitsandbytes.gemv_4bit.default({_op_arguments(case)})"]
 
 
+_GEMV_RESULT: Final = 'result = torch.full((*x.shape[:-1], state.shape[0]), float("nan"), dtype=x.dtype, device=x.device)'
+
+
 def _gemv_out(case: Case) -> list[str]:
-    return [
-        *_absmax(case),
-        'result = torch.full((*x.shape[:-1], state.shape[0]), float("nan"), dtype=x.dtype, device=x.device)',
-        f"torch.ops.bitsandbytes.gemv_4bit.out({_op_arguments(case)}, out=result)",
-    ]
+    return [*_absmax(case), _GEMV_RESULT, f"torch.ops.bitsandbytes.gemv_4bit.out({_op_arguments(case)}, out=result)"]
 
 
 def _dequantize(case: Case) -> list[str]:
@@ -110,15 +111,18 @@ def _dequantize_linear(case: Case) -> list[str]:
     ]
 
 
+def _gemm_arguments(case: Case) -> tuple[str, str]:
+    """The arguments of the op `gemm_4bit`, and those with a name."""
+    bias = ["bias=bias"] if case.bias else []
+    absmax, nested = "state.absmax", []
+    if case.quantization.compress_statistics:
+        absmax, nested = "state.state2.absmax", ["absmax_8bit=state.absmax", "absmax_code=state.state2.code", "absmax_offset=state.offset"]
+    return f"x, {_view(case)}, state.shape, {absmax}, state.blocksize, state.quant_type", ", ".join([*bias, *nested])
+
+
 def _gemm_op(case: Case) -> list[str]:
-    if not case.quantization.compress_statistics:
-        arguments = f"state.absmax, state.blocksize, state.quant_type{_bias(case)}"
-    else:
-        arguments = (
-            f"state.state2.absmax, state.blocksize, state.quant_type{_bias(case)}, "
-            "absmax_8bit=state.absmax, absmax_code=state.state2.code, absmax_offset=state.offset"
-        )
-    return [f"result = torch.ops.bitsandbytes.gemm_4bit.default(x, {_view(case)}, state.shape, {arguments})"]
+    arguments = ", ".join(part for part in _gemm_arguments(case) if part)
+    return [f"result = torch.ops.bitsandbytes.gemm_4bit.default({arguments})"]
 
 
 def _layer(case: Case, name: str = "layer") -> str:
@@ -205,6 +209,48 @@ def _linear4bit_compiled(case: Case) -> list[str]:
     return [*_quantized_layer(case), _compiled("layer"), "result = function(x)"]
 
 
+def _dequantize_op_arguments(case: Case) -> str:
+    return f"packed, absmax, state.blocksize, state.quant_type, state.shape, torch.{case.weight.dtype.value}"
+
+
+def _checked(op: str, arguments: str, named: str = "") -> list[str]:
+    """The check of an op, and then its call."""
+    given = ", ".join(part for part in (f"({arguments})", f"dict({named})" if named else "") if part)
+    return [
+        f"op = torch.ops.bitsandbytes.{op}",
+        f"torch.library.opcheck(op, {given}, test_utils={OPCHECKS})",
+        f"{'' if named.startswith('out=') else 'result = '}op({', '.join(part for part in (arguments, named) if part)})",
+    ]
+
+
+def _quantize_opcheck(case: Case) -> list[str]:
+    quantization = case.quantization
+    arguments = f"weight, {quantization.blocksize}, {quantization.quant_type.value!r}, torch.{quantization.storage.value}"
+    return [*_checked("quantize_4bit.default", arguments), "result = F.dequantize_4bit(packed, state)"]
+
+
+def _dequantize_opcheck(case: Case) -> list[str]:
+    return [*_absmax(case), *_checked("dequantize_4bit.default", _dequantize_op_arguments(case))]
+
+
+def _dequantize_out_opcheck(case: Case) -> list[str]:
+    result = f'result = torch.full({case.weight.stored_shape}, float("nan"), dtype=weight.dtype, device=weight.device)'
+    return [*_absmax(case), result, *_checked("dequantize_4bit.out", _dequantize_op_arguments(case), "out=result")]
+
+
+def _gemm_opcheck(case: Case) -> list[str]:
+    arguments, named = _gemm_arguments(case)
+    return _checked("gemm_4bit.default", arguments, named)
+
+
+def _gemv_opcheck(case: Case) -> list[str]:
+    return [*_absmax(case), *_checked("gemv_4bit.default", _op_arguments(case))]
+
+
+def _gemv_out_opcheck(case: Case) -> list[str]:
+    return [*_absmax(case), _GEMV_RESULT, *_checked("gemv_4bit.out", _op_arguments(case), "out=result")]
+
+
 def _matmul_out(case: Case) -> list[str]:
     return [
         f'result = torch.full({case.output_shape}, float("nan"), dtype=x.dtype, device=x.device)',
@@ -272,8 +318,17 @@ CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {
     "dequantize_4bit_compiled": _dequantize_compiled,
     "matmul_4bit_compiled": _matmul_compiled,
     "linear4bit_compiled": _linear4bit_compiled,
+    "quantize_4bit_opcheck": _quantize_opcheck,
+    "dequantize_4bit_opcheck": _dequantize_opcheck,
+    "dequantize_4bit_out_opcheck": _dequantize_out_opcheck,
+    "gemm_4bit_opcheck": _gemm_opcheck,
+    "gemv_4bit_opcheck": _gemv_opcheck,
+    "gemv_4bit_out_opcheck": _gemv_out_opcheck,
 }
-WEIGHT_ONLY: Final = frozenset({"quantize_4bit", "dequantize_4bit", "dequantize_4bit_out", "quantize_4bit_out", "dequantize_4bit_compiled"})
+_CHECKED_WEIGHTS: Final = ("quantize_4bit_opcheck", "dequantize_4bit_opcheck", "dequantize_4bit_out_opcheck")
+WEIGHT_ONLY: Final = frozenset(
+    {"quantize_4bit", "dequantize_4bit", "dequantize_4bit_out", "quantize_4bit_out", "dequantize_4bit_compiled", *_CHECKED_WEIGHTS}
+)
 """Paths that end before an activation comes in."""
 
 IN_VIEW: Final = frozenset({"dequantize_4bit", "dequantize_4bit_compiled"})
@@ -297,6 +352,10 @@ SAME_ARITHMETIC: Final = {
     "matmul_4bit_out": "matmul_4bit",
     **dict.fromkeys(_KEPT, "linear4bit"),
     **{f"{path}_compiled": path for path in ("dequantize_4bit", "matmul_4bit", "linear4bit")},
+    **dict.fromkeys(_CHECKED_WEIGHTS, "dequantize_4bit"),
+    "gemm_4bit_opcheck": "gemm_4bit_op",
+    "gemv_4bit_opcheck": "gemv_4bit_op",
+    "gemv_4bit_out_opcheck": "gemv_4bit_out",
 }
 """Paths that compute what another one does, in the same way."""
 

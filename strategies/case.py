@@ -138,6 +138,7 @@ class Mode(enum.Enum):
     BACKWARD = "backward"  # gradients of activation and bias
     KEPT = "kept"  # a module that was saved and loaded, copied or pickled
     COMPILED = "compiled"  # the same calls through torch.compile
+    OPCHECK = "opcheck"  # torch.library.opcheck of the ops
 
 
 class Misuse(enum.Enum):

@@ -117,18 +117,24 @@ def gemv(prepared: Prepared) -> torch.Tensor:
     return result
 
 
-def _op_arguments(prepared: Prepared) -> tuple[Any, ...]:
+def plain_absmax(prepared: Prepared) -> torch.Tensor:
+    """One scale a block, float32, as the ops take them, whether or not the statistics are compressed."""
     from bitsandbytes import functional  # noqa: PLC0415
 
-    state, absmax = prepared.state, prepared.state.absmax
-    if state.nested:
-        absmax = functional.dequantize_blockwise(absmax, state.state2) + state.offset
-    return prepared.activation, in_view(prepared), state.shape, absmax, state.code, state.blocksize
+    state = prepared.state
+    absmax: torch.Tensor = state.absmax
+    return functional.dequantize_blockwise(absmax, state.state2) + state.offset if state.nested else absmax
+
+
+def gemv_arguments(prepared: Prepared) -> tuple[Any, ...]:
+    """What the op `gemv_4bit` is handed."""
+    state = prepared.state
+    return prepared.activation, in_view(prepared), state.shape, plain_absmax(prepared), state.code, state.blocksize
 
 
 def gemv_op(prepared: Prepared) -> torch.Tensor:
     """The op `gemv_4bit`."""
-    result: torch.Tensor = torch.ops.bitsandbytes.gemv_4bit.default(*_op_arguments(prepared))
+    result: torch.Tensor = torch.ops.bitsandbytes.gemv_4bit.default(*gemv_arguments(prepared))
     return result
 
 
@@ -136,32 +142,31 @@ def gemv_out(prepared: Prepared) -> torch.Tensor:
     """The op `gemv_4bit.out`."""
     shape = (*prepared.activation.shape[:-1], prepared.state.shape[0])
     guarded = Guarded(shape, prepared.activation.dtype, prepared.activation.device)
-    torch.ops.bitsandbytes.gemv_4bit.out(*_op_arguments(prepared), out=guarded.tensor)
+    torch.ops.bitsandbytes.gemv_4bit.out(*gemv_arguments(prepared), out=guarded.tensor)
     return guarded.checked()
 
 
-def gemm_op(prepared: Prepared) -> torch.Tensor:
-    """The op `gemm_4bit`, called as `matmul_4bit` calls it."""
+def gemm_arguments(prepared: Prepared) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What the op `gemm_4bit` is handed, as `matmul_4bit` does it: arguments, and those with a name."""
     state = prepared.state
-    nested = (
-        {
-            "absmax_8bit": state.absmax,
-            "absmax_code": state.state2.code,
-            "absmax_offset": state.offset,
-        }
-        if state.nested
-        else {}
-    )
-    result: torch.Tensor = torch.ops.bitsandbytes.gemm_4bit.default(
+    arguments = (
         prepared.activation,
         in_view(prepared),
         state.shape,
         state.state2.absmax if state.nested else state.absmax,
         state.blocksize,
         state.quant_type,
-        bias=prepared.bias,
-        **nested,
     )
+    if not state.nested:
+        return arguments, {"bias": prepared.bias}
+    nested = {"absmax_8bit": state.absmax, "absmax_code": state.state2.code, "absmax_offset": state.offset}
+    return arguments, {"bias": prepared.bias, **nested}
+
+
+def gemm_op(prepared: Prepared) -> torch.Tensor:
+    """The op `gemm_4bit`."""
+    arguments, named = gemm_arguments(prepared)
+    result: torch.Tensor = torch.ops.bitsandbytes.gemm_4bit.default(*arguments, **named)
     return result
 
 

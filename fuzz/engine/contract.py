@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
 ISSUE_1862: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/issues/1862"
 
-GEMV_SURFACES: Final = frozenset({"functional.gemv_4bit", "ops.gemv_4bit"})
-OP_SURFACES: Final = GEMV_SURFACES | {"ops.gemm_4bit"}
+_GEMV_OPCHECK: Final = frozenset({"ops.gemv_4bit opcheck", "ops.gemv_4bit.out opcheck"})
+GEMV_SURFACES: Final = _GEMV_OPCHECK | {"functional.gemv_4bit", "ops.gemv_4bit"}
+OP_SURFACES: Final = GEMV_SURFACES | {"ops.gemm_4bit", "ops.gemm_4bit opcheck"}
+OPCHECK_SURFACES: Final = _GEMV_OPCHECK | {
+    "ops.quantize_4bit opcheck",
+    "ops.dequantize_4bit opcheck",
+    "ops.dequantize_4bit.out opcheck",
+    "ops.gemm_4bit opcheck",
+}
 COMPILED_SURFACES: Final = frozenset({"functional.dequantize_4bit compiled", "functional.matmul_4bit compiled", "nn.Linear4bit compiled"})
 STORED_SURFACES: Final = OP_SURFACES | {
     "functional.matmul_4bit",
@@ -28,6 +35,7 @@ STORED_SURFACES: Final = OP_SURFACES | {
     "functional.dequantize_4bit(out=)",
     "functional.dequantize_4bit compiled",
     "functional.matmul_4bit compiled",
+    *OPCHECK_SURFACES,
 }
 """Surfaces that are handed the packed weight and its state."""
 CALLED_SURFACES: Final = STORED_SURFACES | {"nn.Linear4bit"}
@@ -156,6 +164,15 @@ ROWS: Final = (
         ),
         when=lambda case, library: True,  # noqa: ARG005
         surfaces=COMPILED_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.VALID,
+        source=(
+            'docstring of torch.library.opcheck, "test_schema" and "test_faketensor": what an op changes and returns is what its schema '
+            "says, and its fake kernel has the sizes, strides and dtype of its kernel"
+        ),
+        when=lambda case, library: True,  # noqa: ARG005
+        surfaces=OPCHECK_SURFACES,
     ),
 )
 

@@ -39,6 +39,26 @@ def returned(case: Case, library: Library) -> bool:  # noqa: ARG001
     return case.packed is PackedView.RETURNED
 
 
+def returned_out(case: Case, library: Library) -> bool:
+    """The same where ops have a variant that writes to a given tensor: a backend has it for both 4-bit ops or for neither."""
+    return library.out_variant and returned(case, library)
+
+
+def gemm_out_in(case: Case, library: Library) -> bool:
+    """What the op `gemm_4bit` takes, in the layout that it is for."""
+    return case.weight.layout is Layout.OUT_IN and gemm(case, library)
+
+
+def gemv_out_in(case: Case, library: Library) -> bool:
+    """What gemv takes, in the layout that it is for."""
+    return case.weight.layout is Layout.OUT_IN and one_row(case, library)
+
+
+def gemv_out_in_out(case: Case, library: Library) -> bool:
+    """The same where the op has a variant that writes to a given tensor."""
+    return library.out_variant and gemv_out_in(case, library)
+
+
 def matmul_without_grad(case: Case, library: Library) -> bool:
     """What `matmul_4bit` takes, without gradients: torch's own functions refuse `out=` where autograd records."""
     return not case.execution.grad and contract.matmul_accepts(case, library)

@@ -22,7 +22,7 @@ from fuzz.engine.path_conditions import (
     one_row,
     one_row_out,
 )
-from fuzz.engine.paths_in_modes import IN_MODES
+from fuzz.engine.paths_in_modes import IN_MODES, IN_MODES_OF_GEMV
 
 QUANTIZE: Final = "quantize_4bit"
 QUANTIZE_SURFACE: Final = "functional.quantize_4bit"
@@ -102,6 +102,7 @@ PATHS: Final[tuple[Path, ...]] = (
         requires="gemv_4bit_op",
         adds_bias=False,
     ),
+    *IN_MODES_OF_GEMV,
 )
 
 BY_NAME: Final = {path.name: path for path in PATHS}

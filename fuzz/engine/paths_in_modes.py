@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuzz.engine import calls_backward, calls_compiled, calls_kept, calls_out, contract, dispatch
+from fuzz.engine import calls_backward, calls_compiled, calls_kept, calls_opcheck, calls_out, contract, dispatch
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.path_conditions import (
     always,
+    as_activation,
     as_linear,
     as_weight,
     dense_arms,
     dequantize_arms,
+    gemm_out_in,
+    gemv_out_in,
+    gemv_out_in_out,
     matmul_stored,
     matmul_with_bias,
     matmul_without_grad,
     returned,
+    returned_out,
 )
 from strategies.case import Mode
 
@@ -142,4 +147,53 @@ COMPILED: Final = (
         requires="linear4bit",
     ),
 )
-IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED)
+OPCHECK: Final = (
+    *(
+        Path(
+            name=f"{name}_opcheck",
+            surface=f"ops.{surface} opcheck",
+            mode=Mode.OPCHECK,
+            applies=applies,
+            run=run,
+            arms=dequantize_arms,
+            stored=as_weight,
+            requires="dequantize_4bit",
+            yields=Yields.WEIGHT,
+        )
+        for name, surface, applies, run in (
+            ("quantize_4bit", "quantize_4bit", returned, calls_opcheck.quantize_opcheck),
+            ("dequantize_4bit", "dequantize_4bit", returned, calls_opcheck.dequantize_opcheck),
+            ("dequantize_4bit_out", "dequantize_4bit.out", returned_out, calls_opcheck.dequantize_out_opcheck),
+        )
+    ),
+    Path(
+        name="gemm_4bit_opcheck",
+        surface="ops.gemm_4bit opcheck",
+        mode=Mode.OPCHECK,
+        applies=gemm_out_in,
+        run=calls_opcheck.gemm_opcheck,
+        arms=dispatch.gemm_arms,
+        stored=as_activation,
+        requires="gemm_4bit_op",
+    ),
+)
+GEMV_OPCHECK: Final = tuple(
+    Path(
+        name=f"{name}_opcheck",
+        surface=f"ops.{surface} opcheck",
+        mode=Mode.OPCHECK,
+        applies=applies,
+        run=run,
+        arms=dispatch.gemv_arms,
+        stored=as_activation,
+        requires=f"{name}{plain}",
+        adds_bias=False,
+    )
+    for name, surface, applies, run, plain in (
+        ("gemv_4bit", "gemv_4bit", gemv_out_in, calls_opcheck.gemv_opcheck, "_op"),
+        ("gemv_4bit_out", "gemv_4bit.out", gemv_out_in_out, calls_opcheck.gemv_out_opcheck, ""),
+    )
+)
+IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED, *OPCHECK)
+IN_MODES_OF_GEMV: Final = GEMV_OPCHECK
+"""Those that require a path of gemv."""

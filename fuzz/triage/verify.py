@@ -110,6 +110,14 @@ _IN_MODE: Final[dict[Mode, dict[str, str]]] = {
         "matmul_4bit_compiled": "functional.matmul_4bit compiled",
         "linear4bit_compiled": "nn.Linear4bit compiled",
     },
+    Mode.OPCHECK: {
+        "quantize_4bit_opcheck": "ops.quantize_4bit opcheck",
+        "dequantize_4bit_opcheck": "ops.dequantize_4bit opcheck",
+        "dequantize_4bit_out_opcheck": "ops.dequantize_4bit.out opcheck",
+        "gemm_4bit_opcheck": "ops.gemm_4bit opcheck",
+        "gemv_4bit_opcheck": "ops.gemv_4bit opcheck",
+        "gemv_4bit_out_opcheck": "ops.gemv_4bit.out opcheck",
+    },
 }
 OTHER_PATHS: Final = _IN_EVERY_MODE | {path: surface for paths in _IN_MODE.values() for path, surface in paths.items()}
 """The paths and their surfaces, for those that must not import torch. A defect that shows on several is named after the

@@ -101,7 +101,7 @@ def test_no_call_changes_the_prepared_tensors_or_the_state() -> None:
 def test_the_gemv_op_gets_plain_statistics_and_the_code_table(compressed: bool) -> None:  # noqa: FBT001
     """The op itself is not run: on CPUs with AVX512-BF16 it may abort the process."""
     prepared = prepared_for(fields.replace(CASE, "quantization.compress_statistics", compressed))
-    x, packed, shape, absmax, code, blocksize = calls._op_arguments(prepared)
+    x, packed, shape, absmax, code, blocksize = calls.gemv_arguments(prepared)
     assert x is prepared.activation
     assert packed is prepared.packed
     assert (tuple(shape), blocksize) == ((6, 64), 64)

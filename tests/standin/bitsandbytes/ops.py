@@ -1,4 +1,4 @@
-"""The operators `torch.ops.bitsandbytes.*`, with upstream's schemas and implementations for the CPU."""
+"""The operators `torch.ops.bitsandbytes.*`, with upstream's schemas implementations for the CPU and fake kernels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from . import kernels
+from .packing import pack
 from .planted import Call, disturb
 
+_DEQUANTIZE = "Tensor A, Tensor absmax, int blocksize, str quant_type, int[] shape, ScalarType dtype"
 _GEMV = "Tensor A, Tensor B, int[] shapeB, Tensor absmax, Tensor code, int blocksize"
 _GEMM = (
     "Tensor A, Tensor B, int[] shapeB, Tensor absmax, int blocksize, str quant_type, "
@@ -50,9 +52,59 @@ def _gemm(  # noqa: PLR0913, PLR0917 - upstream's schema
     return disturb("ops.gemm_4bit", Call(shape, blocksize, quant_type, absmax_8bit is not None, activation, bias), result)
 
 
+def _quantize(weight: torch.Tensor, blocksize: int, quant_type: str, storage: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    kernels.check_blocksize(blocksize)
+    indices, absmax = kernels.quantize(weight, kernels.code_of(quant_type), blocksize)
+    return pack(indices, storage), absmax
+
+
+def _dequantize(packed: torch.Tensor, absmax: torch.Tensor, *rest: Any) -> torch.Tensor:
+    blocksize, quant_type, shape, dtype = rest
+    return kernels.decode(kernels.Quantized(packed, shape, absmax, kernels.code_of(quant_type), blocksize)).to(dtype)
+
+
+def _dequantize_out(*arguments: Any, out: torch.Tensor) -> None:
+    out.copy_(_dequantize(*arguments))
+
+
+def _fake_quantize(weight: torch.Tensor, blocksize: int, quant_type: str, storage: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    del quant_type
+    elements = weight.numel()
+    packed = weight.new_empty((max(-(elements // -(2 * storage.itemsize)), 2), 1), dtype=storage)
+    return packed, weight.new_empty((-(elements // -blocksize),), dtype=torch.float32)
+
+
+def _fake_dequantize(packed: torch.Tensor, *rest: Any) -> torch.Tensor:
+    *_, shape, dtype = rest
+    return packed.new_empty(shape, dtype=dtype)
+
+
+def _fake_product(activation: torch.Tensor, packed: torch.Tensor, shape: Sequence[int], *_: Any, **__: Any) -> torch.Tensor:
+    del packed
+    return activation.new_empty((*activation.shape[:-1], shape[0]))
+
+
+def _fake_nothing(*_: Any, **__: Any) -> None:
+    """What writes to a tensor that it is given returns nothing."""
+
+
+torch.library.define(
+    "bitsandbytes::quantize_4bit", "(Tensor A, int blocksize, str quant_type, ScalarType quant_storage) -> (Tensor, Tensor)"
+)
+torch.library.define("bitsandbytes::dequantize_4bit", f"({_DEQUANTIZE}) -> Tensor")
+torch.library.define("bitsandbytes::dequantize_4bit.out", f"({_DEQUANTIZE}, *, Tensor(a!) out) -> ()")
 torch.library.define("bitsandbytes::gemv_4bit", f"({_GEMV}) -> Tensor")
 torch.library.define("bitsandbytes::gemv_4bit.out", f"({_GEMV}, *, Tensor(a!) out) -> ()")
 torch.library.define("bitsandbytes::gemm_4bit", f"({_GEMM}) -> Tensor")
+torch.library.impl("bitsandbytes::quantize_4bit", "cpu", _quantize)
+torch.library.impl("bitsandbytes::dequantize_4bit", "cpu", _dequantize)
+torch.library.impl("bitsandbytes::dequantize_4bit.out", "cpu", _dequantize_out)
 torch.library.impl("bitsandbytes::gemv_4bit", "cpu", _gemv)
 torch.library.impl("bitsandbytes::gemv_4bit.out", "cpu", _gemv_out)
 torch.library.impl("bitsandbytes::gemm_4bit", "cpu", _gemm)
+torch.library.register_fake("bitsandbytes::quantize_4bit", _fake_quantize)
+torch.library.register_fake("bitsandbytes::dequantize_4bit", _fake_dequantize)
+torch.library.register_fake("bitsandbytes::dequantize_4bit.out", _fake_nothing)
+torch.library.register_fake("bitsandbytes::gemv_4bit", _fake_product)
+torch.library.register_fake("bitsandbytes::gemv_4bit.out", _fake_nothing)
+torch.library.register_fake("bitsandbytes::gemm_4bit", _fake_product)
