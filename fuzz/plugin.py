@@ -18,6 +18,7 @@ from fuzz.campaign.campaign import Progress
 from fuzz.campaign.corpus import CorpusError
 from fuzz.campaign.corpus import load as load_corpus
 from fuzz.campaign.mixture import Property
+from fuzz.campaign.profile import DEFAULT, PROFILES, Profile
 from fuzz.campaign.session import Options, Session
 from fuzz.distributed import gathered, instruct, reports_of, seed_of, worker_input
 from fuzz.engine.executor import HarnessError
@@ -51,9 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of a run."""
     group = parser.getgroup("fuzz", "differential fuzzing of bitsandbytes' 4-bit kernels")
     group.addoption("--fuzz-device", choices=("auto", "cpu", "cuda"), default="auto", help="device to run on (default: auto)")
-    group.addoption("--fuzz-budget", default="60s", metavar="TIME", help="time for the whole run: 30s, 10m, 2h (default: 60s)")
+    group.addoption("--fuzz-profile", choices=tuple(PROFILES), default=DEFAULT, help="what a run includes (default: default)")
+    group.addoption("--fuzz-budget", metavar="TIME", help="time for the whole run: 30s, 10m, 2h (default: the profile's, 60s)")
     group.addoption("--fuzz-seed", type=int, metavar="N", help="seed of the search (default: a new one each run)")
-    group.addoption("--fuzz-watchdog", default="20s", metavar="TIME", help="silence that counts as a hang (default: 20s)")
+    group.addoption("--fuzz-watchdog", metavar="TIME", help="silence that counts as a hang (default: the profile's, 20s)")
     group.addoption("--reports-dir", type=Path, default=PROJECT / "reports" / "out", metavar="DIR", help="where reports go")
     group.addoption("--fuzz-cases", type=int, metavar="N", help="Cases after which nothing more is drawn (default: no limit)")
     group.addoption(
@@ -112,18 +114,26 @@ def options_of(config: pytest.Config) -> Options:
         most_cases = config.getoption("--fuzz-cases")
         if most_cases is not None and most_cases < 1:
             raise pytest.UsageError(f"--fuzz-cases is {most_cases}, not a whole number above 0")
+        profile = profile_of(config)
+        budget, watchdog = config.getoption("--fuzz-budget"), config.getoption("--fuzz-watchdog")
         return Options(
             device=config.getoption("--fuzz-device"),
-            budget=parse_duration(config.getoption("--fuzz-budget")),
+            budget=profile.budget if budget is None else parse_duration(budget),
             seed=seed_of(config),
             reports=reports_of(config),
             known=load(config.getoption("--known-issues")),
             corpus=load_corpus(config.getoption("--corpus")),
             most_cases=most_cases,
-            watchdog=parse_duration(config.getoption("--fuzz-watchdog")),
+            watchdog=profile.watchdog if watchdog is None else parse_duration(watchdog),
+            large=profile.large,
         )
     except (ValueError, KnownIssuesError, CorpusError) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def profile_of(config: pytest.Config) -> Profile:
+    """The profile of the run, which explicit options go before."""
+    return PROFILES[config.getoption("--fuzz-profile")]
 
 
 def _is_property(item: pytest.Item) -> bool:
@@ -142,16 +152,26 @@ def property_of(item: pytest.Item) -> Property:
     share = marker.kwargs.get("share", 1)
     if share < 1:
         raise pytest.UsageError(f"{item.nodeid} has a share of {share}, not a whole number above 0")
-    return Property(item.nodeid, marker.args[0], share)
+    return Property(item.nodeid, marker.args[0], share, slow=marker.kwargs.get("slow", False))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start the session when there is something to fuzz: bad options and unusable devices end the run here."""
+    _leave_out_slow_properties(config, items)
     properties = config.stash[_PROPERTIES] = [property_of(item) for item in items if _is_property(item)]
     fuzzing = properties or any("expired_issues" in getattr(item, "fixturenames", ()) for item in items)
     if fuzzing and not config.option.collectonly and not hasattr(config, "workerinput"):
         start_session(config)
+
+
+def _leave_out_slow_properties(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the properties that the profile has no time for, unless nothing else was asked for."""
+    slow = [item for item in items if _is_property(item) and property_of(item).slow]
+    others = [item for item in items if _is_property(item) and item not in slow]
+    if slow and others and not profile_of(config).slow:
+        items[:] = [item for item in items if item not in slow]
+        config.hook.pytest_deselected(items=slow)
 
 
 def start_session(config: pytest.Config) -> Session:
@@ -184,9 +204,10 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     if session is None or session.ready is None:
         return []
     system, options = session.ready.system, session.options
+    profile, files = config.getoption("--fuzz-profile"), f"{len(options.known)} known issues, reports in {options.reports}"
     lines = [
         f"fuzzing bitsandbytes {system['bitsandbytes']} (torch {system['torch']}) on {where(system)}",
-        f"budget {options.budget:g} s, seed {options.seed}, {len(options.known)} known issues, reports in {options.reports}",
+        f"profile {profile}, budget {options.budget:g} s, seed {options.seed}, {files}",
     ]
     return [*lines, f"note: {session.ready.note}"] if session.ready.note else lines
 

@@ -9,7 +9,7 @@ from strategies.case import Mode
 from strategies.cases import cases_in
 
 
-@pytest.mark.draws(cases_in(Mode.COMPILED))
+@pytest.mark.draws(cases_in(Mode.COMPILED), slow=True)
 def test_compiled_calls_compute_what_they_do_without(campaign: CampaignHandle, subtests: pytest.Subtests) -> None:
     """No fake kernel contradicts its kernel, and nothing is lost between a traced call and the call."""
     for finding in campaign.findings():

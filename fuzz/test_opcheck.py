@@ -9,7 +9,7 @@ from strategies.case import Mode
 from strategies.cases import cases_in
 
 
-@pytest.mark.draws(cases_in(Mode.OPCHECK))
+@pytest.mark.draws(cases_in(Mode.OPCHECK), slow=True)
 def test_ops_keep_to_their_schemas_and_fake_kernels(campaign: CampaignHandle, subtests: pytest.Subtests) -> None:
     """`torch.library.opcheck` has nothing to say against any op."""
     for finding in campaign.findings():

@@ -6,6 +6,7 @@ for confirmations at the end of each.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from strategies.case import Case
+from strategies.large import with_large
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,13 @@ class Property:
         name: of its test.
         strategy: what to draw from.
         share: how many of a run's Cases are drawn for it, in proportion to the shares of the others.
+        slow: whether its Cases cost so much that short runs leave it out.
     """
 
     name: str
     strategy: SearchStrategy[Case]
     share: int = 1
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,11 @@ class Drawn:
 
     property: str
     case: Case
+
+
+def enlarged(properties: Sequence[Property]) -> list[Property]:
+    """The same properties, with some larger Cases."""
+    return [dataclasses.replace(one, strategy=with_large(one.strategy)) for one in properties]
 
 
 def mixed(properties: Sequence[Property]) -> SearchStrategy[Drawn]:

@@ -18,7 +18,7 @@ from fuzz.campaign.campaign import Campaign, Candidate, Progress
 from fuzz.campaign.confirm import Confirmation, Site
 from fuzz.campaign.corpus import left_open
 from fuzz.campaign.knowledge import Knowledge
-from fuzz.campaign.mixture import Property
+from fuzz.campaign.mixture import Property, enlarged
 from fuzz.campaign.throughput import Throughput
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
 from fuzz.engine.verdict import FailureKey
@@ -47,6 +47,7 @@ class Options:
         known: rows of the known-issues file.
         corpus: Cases that are run first, by the file that they come from.
         most_cases: Cases after which nothing more is drawn; None for no such limit.
+        large: whether some Cases are large.
     """
 
     device: str
@@ -57,6 +58,7 @@ class Options:
     corpus: Mapping[Path, Case] = field(default_factory=dict)
     watchdog: float = DEFAULT_WATCHDOG
     most_cases: int | None = None
+    large: bool = False
 
 
 class Session:
@@ -132,7 +134,8 @@ class Session:
         self._replay(campaign)
         until = self.budget.elapsed + max(self.budget.left, 0.0) * share
         done, most = campaign.progress.cases, self.options.most_cases
-        campaign.explore(properties, self.options.seed, until, None if most is None else done + math.ceil(max(most - done, 0) * share))
+        drawn = enlarged(properties) if self.options.large else properties
+        campaign.explore(drawn, self.options.seed, until, None if most is None else done + math.ceil(max(most - done, 0) * share))
 
     def _replay(self, campaign: Campaign) -> None:
         if self._replayed or self._knowledge is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fuzz import plugin
+from fuzz.campaign.session import Options
 from strategies.cases import cases
 from tests.end_to_end.commands import environment as standin
 from tests.reports.helpers import finding
@@ -34,6 +35,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None, target: str 
         (["--fuzz-watchdog", "soon"], "'soon' is not a duration"),
         (["--fuzz-device", "tpu"], "invalid choice: 'tpu'"),
         (["--fuzz-seed", "one"], "invalid int value: 'one'"),
+        (["--fuzz-profile", "quick"], "invalid choice: 'quick'"),
         (["--fuzz-cases", "0"], "--fuzz-cases is 0, not a whole number above 0"),
         (["--fuzz-cases", "many"], "invalid int value: 'many'"),
         (["--known-issues", "no/such/file.toml"], "cannot read the known-issues file no/such/file.toml"),
@@ -145,6 +147,42 @@ def test_collecting_only_starts_nothing(tmp_path: Path) -> None:
     assert "test_gemv_and_matrix_paths_agree" in done.stdout
     assert "test_no_known_issue_has_expired" in done.stdout
     assert not (tmp_path / "out").exists()
+
+
+SLOW = {"test_compiled_calls_compute_what_they_do_without", "test_ops_keep_to_their_schemas_and_fake_kernels"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "target", "collected"),
+    [
+        ([], "fuzz/", set()),
+        (["--fuzz-profile", "smoke"], "fuzz/", set()),
+        (["--fuzz-profile", "nightly"], "fuzz/", SLOW),
+        (["--fuzz-profile", "deep"], "fuzz/", SLOW),
+        (["-k", "opcheck or compiled"], "fuzz/", SLOW),
+        ([], "fuzz/test_compiled_calls.py", {"test_compiled_calls_compute_what_they_do_without"}),
+    ],
+)
+def test_slow_properties_are_searched_where_the_profile_or_the_command_asks_for_them(
+    arguments: list[str], target: str, collected: set[str]
+) -> None:
+    output = run("--collect-only", "-q", *arguments, target=target).stdout
+    assert {name for name in SLOW if name in output} == collected
+    assert ("test_gradients" in output) is (target == "fuzz/" and "-k" not in arguments)
+
+
+def test_explicit_options_go_before_the_profile(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pytestconfig.option, "reports_dir", tmp_path)
+
+    def options(profile: str, budget: str | None, watchdog: str | None) -> Options:
+        for name, value in {"fuzz_profile": profile, "fuzz_budget": budget, "fuzz_watchdog": watchdog}.items():
+            monkeypatch.setattr(pytestconfig.option, name, value)
+        return plugin.options_of(pytestconfig)
+
+    plain, given = options("deep", None, None), options("deep", "10m", "5s")
+    assert (plain.budget, plain.watchdog, plain.large) == (7200.0, 180.0, True)
+    assert (given.budget, given.watchdog, given.large) == (600.0, 5.0, True)
+    assert not options("default", None, None).large
 
 
 def test_the_harness_s_own_tests_are_not_collected_with_the_properties() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from hypothesis.strategies import SearchStrategy
 
 from fuzz.campaign.explore import explore
@@ -24,6 +26,8 @@ from strategies.case import (
     Weight,
 )
 
+Drawn = TypeVar("Drawn")
+
 BUSY = Case(
     weight=Weight(out_features=5, in_features=130, layout=Layout.IN_OUT, dtype=FloatDType.FLOAT16, fill=Fill.NORMAL),
     quantization=Quantization(quant_type=QuantType.FP4, blocksize=256, compress_statistics=True, storage=StorageDType.FLOAT32),
@@ -37,12 +41,12 @@ BUSY = Case(
 """A Case in which no field is neutral."""
 
 
-def draw(strategy: SearchStrategy[Case], count: int) -> list[Case]:
-    """The same `count` Cases each time, drawn as a run draws them."""
-    drawn: list[Case] = []
+def draw(strategy: SearchStrategy[Drawn], count: int) -> list[Drawn]:
+    """The same `count` Cases each time, or whatever the strategy draws, drawn as a run draws them."""
+    drawn: list[Drawn] = []
 
-    def visit(case: Case) -> bool:
-        drawn.append(case)
+    def visit(one: Drawn) -> bool:
+        drawn.append(one)
         return len(drawn) < count
 
     explore(strategy, 1, visit)

@@ -1,0 +1,39 @@
+"""Profiles: what a run includes where no option says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from fuzz.engine.executor import DEFAULT_WATCHDOG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a run includes.
+
+    Attributes:
+        budget: seconds for the whole run.
+        watchdog: seconds of silence of one call that count as a hang.
+        slow: whether properties are searched of which one Case costs a good part of a second, such as a compilation.
+        large: whether some weights are as large as `strategies.large` says. Their references take seconds on the CPU.
+    """
+
+    budget: float
+    watchdog: float = DEFAULT_WATCHDOG
+    slow: bool = False
+    large: bool = False
+
+
+DEFAULT: Final = "default"
+PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
+    {
+        "smoke": Profile(budget=30.0),  # does it run at all: for each push
+        DEFAULT: Profile(budget=60.0),
+        "nightly": Profile(budget=30 * 60.0, watchdog=60.0, slow=True),
+        "deep": Profile(budget=2 * 3600.0, watchdog=180.0, slow=True, large=True),
+    }
+)
+"""Every profile by its name, the shortest first."""
