@@ -125,6 +125,7 @@ def options_of(config: pytest.Config) -> Options:
             corpus=load_corpus(config.getoption("--corpus")),
             most_cases=most_cases,
             watchdog=profile.watchdog if watchdog is None else parse_duration(watchdog),
+            wide=profile.wide,
             large=profile.large,
         )
     except (ValueError, KnownIssuesError, CorpusError) as error:

@@ -15,6 +15,7 @@ from hypothesis.strategies import SearchStrategy
 
 from strategies.case import Case
 from strategies.large import with_large
+from strategies.wide import with_wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,12 @@ class Drawn:
     case: Case
 
 
-def enlarged(properties: Sequence[Property]) -> list[Property]:
-    """The same properties, with some larger Cases."""
-    return [dataclasses.replace(one, strategy=with_large(one.strategy)) for one in properties]
+def resized(properties: Sequence[Property], *, wide: bool, large: bool) -> list[Property]:
+    """The same properties, with some wide Cases, or some large ones, or both."""
+    resizes = [resize for resize, wanted in ((with_wide, wide), (with_large, large)) if wanted]
+    for resize in resizes:
+        properties = [dataclasses.replace(one, strategy=resize(one.strategy)) for one in properties]
+    return list(properties)
 
 
 def mixed(properties: Sequence[Property]) -> SearchStrategy[Drawn]:

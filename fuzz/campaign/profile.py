@@ -18,12 +18,14 @@ class Profile:
         budget: seconds for the whole run.
         watchdog: seconds of silence of one call that count as a hang.
         slow: whether properties are searched of which one Case costs a good part of a second, such as a compilation.
+        wide: whether some results are as wide as `strategies.wide` says, for the larger tiles of the tensor-core kernel.
         large: whether some weights are as large as `strategies.large` says. Their references take seconds on the CPU.
     """
 
     budget: float
     watchdog: float = DEFAULT_WATCHDOG
     slow: bool = False
+    wide: bool = False
     large: bool = False
 
 
@@ -32,8 +34,8 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
         "smoke": Profile(budget=30.0),  # does it run at all: for each push
         DEFAULT: Profile(budget=60.0),
-        "nightly": Profile(budget=30 * 60.0, watchdog=60.0, slow=True),
-        "deep": Profile(budget=2 * 3600.0, watchdog=180.0, slow=True, large=True),
+        "nightly": Profile(budget=30 * 60.0, watchdog=60.0, slow=True, wide=True),
+        "deep": Profile(budget=2 * 3600.0, watchdog=180.0, slow=True, wide=True, large=True),
     }
 )
 """Every profile by its name, the shortest first."""

@@ -18,7 +18,7 @@ from fuzz.campaign.campaign import Campaign, Candidate, Progress
 from fuzz.campaign.confirm import Confirmation, Site
 from fuzz.campaign.corpus import left_open
 from fuzz.campaign.knowledge import Knowledge
-from fuzz.campaign.mixture import Property, enlarged
+from fuzz.campaign.mixture import Property, resized
 from fuzz.campaign.throughput import Throughput
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
 from fuzz.engine.verdict import FailureKey
@@ -47,7 +47,7 @@ class Options:
         known: rows of the known-issues file.
         corpus: Cases that are run first, by the file that they come from.
         most_cases: Cases after which nothing more is drawn; None for no such limit.
-        large: whether some Cases are large.
+        wide, large: whether some Cases are.
     """
 
     device: str
@@ -58,6 +58,7 @@ class Options:
     corpus: Mapping[Path, Case] = field(default_factory=dict)
     watchdog: float = DEFAULT_WATCHDOG
     most_cases: int | None = None
+    wide: bool = False
     large: bool = False
 
 
@@ -134,7 +135,7 @@ class Session:
         self._replay(campaign)
         until = self.budget.elapsed + max(self.budget.left, 0.0) * share
         done, most = campaign.progress.cases, self.options.most_cases
-        drawn = enlarged(properties) if self.options.large else properties
+        drawn = resized(properties, wide=self.options.wide, large=self.options.large)
         campaign.explore(drawn, self.options.seed, until, None if most is None else done + math.ceil(max(most - done, 0) * share))
 
     def _replay(self, campaign: Campaign) -> None:

@@ -12,11 +12,11 @@ from strategies.case import Activation, Case, Fill, FloatDType, Quantization, We
 pytestmark = pytest.mark.gpu
 
 
-def test_launches_are_seen_under_the_names_in_the_file(executor: Executor) -> None:
+def test_launches_are_seen_under_the_names_in_the_file(cuda: Executor) -> None:
     weight = Weight(out_features=64, in_features=128, dtype=FloatDType.FLOAT16, fill=Fill.NORMAL)
     case = Case(weight=weight, quantization=Quantization(compress_statistics=True), activation=Activation(leading=(1,), fill=Fill.NORMAL))
-    there = contained(_library_file(executor.start().library["native"]["file"]))
-    launched = count(executor, [case])
+    there = contained(_library_file(cuda.start().library["native"]["file"]))
+    launched = count(cuda, [case])
     assert launched
     assert set(launched) <= set(there)
     templates = {name.partition("<")[0] for name in launched}
