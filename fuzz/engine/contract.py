@@ -75,8 +75,12 @@ def _misaligned(case: Case, library: Library) -> bool:  # noqa: ARG001
     return case.weight.in_features % case.quantization.blocksize != 0
 
 
+_MAY_BE_TAKEN: Final = frozenset({Misuse.HALF_ABSMAX, Misuse.OTHER_BIAS})
+"""What a function may convert, or add as it is: releases before 0.50 add any bias to the result of one row."""
+
+
 def _misused(case: Case, library: Library) -> bool:  # noqa: ARG001
-    return case.execution.misuse not in {Misuse.NONE, Misuse.HALF_ABSMAX}
+    return case.execution.misuse not in {Misuse.NONE, *_MAY_BE_TAKEN}
 
 
 ROWS: Final = (
@@ -91,8 +95,8 @@ ROWS: Final = (
     ),
     Row(
         ruling=Ruling.UNSPECIFIED,
-        source="no document says which dtype the scales of a QuantState must have; 0.50 converts or refuses them in some functions",
-        when=lambda case, library: case.execution.misuse is Misuse.HALF_ABSMAX,  # noqa: ARG005
+        source="no document says which dtypes the scales of a QuantState and a bias must have; some functions convert or refuse them",
+        when=lambda case, library: case.execution.misuse in _MAY_BE_TAKEN,  # noqa: ARG005
         surfaces=STORED_SURFACES,
     ),
     Row(

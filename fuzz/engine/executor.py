@@ -214,6 +214,8 @@ class Executor:
             self._replace(Symptom.PROCESS_DIED)
         elif "at" in message:
             head.at, head.since = PathVerdict.from_json(message["at"]), now()
+        elif "judging" in message:
+            head.since = now() + (worker.JUDGING - 1) * self.watchdog
         elif "broken" in message:
             raise HarnessError(f"the harness failed on a Case: {message['broken']}\n{head.case.to_json()}")
         elif "verdict" in message:

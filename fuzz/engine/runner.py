@@ -36,6 +36,9 @@ from strategies.case import Case, Relation
 Announce = Callable[[PathVerdict], None]
 """Called with a pending verdict before a path runs, so that the parent knows where a process died."""
 
+Judging = Callable[[], None]
+"""Called when a path has run and its result is going to be judged: how long that takes says nothing about the library."""
+
 _WRONG_NUMBERS: Final = frozenset({Symptom.WRONG_VALUE, Symptom.RANGE_DIVERGENCE, Symptom.BROKEN_RELATION})
 
 DEQUANTIZE: Final = "dequantize_4bit"
@@ -67,7 +70,9 @@ class Selection:
 EVERYTHING: Final = Selection()
 
 
-def run_case(case: Case, library: Library, announce: Announce, selection: Selection = EVERYTHING) -> Iterator[PathVerdict]:
+def run_case(
+    case: Case, library: Library, announce: Announce, selection: Selection = EVERYTHING, judging: Judging = lambda: None
+) -> Iterator[PathVerdict]:
     """Run `case` on every path that applies; verdicts come as they are reached.
 
     Args:
@@ -75,17 +80,26 @@ def run_case(case: Case, library: Library, announce: Announce, selection: Select
         library: the features of the bitsandbytes that is loaded.
         announce: told of each path before it runs, and again before it is repeated.
         selection: the paths to run, and how.
+        judging: told when a path has run.
 
     Yields:
         Verdicts of the quantization and of each path. After a lost context nothing more is run.
     """
     with own_tables(case):
-        yield from _verdicts(case, library, announce, selection)
+        yield from _verdicts(case, library, _Told(announce, judging), selection)
 
 
-def _verdicts(case: Case, library: Library, announce: Announce, selection: Selection) -> Iterator[PathVerdict]:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Who is told before a path runs, and when it has run."""
+
+    announce: Announce
+    judging: Judging
+
+
+def _verdicts(case: Case, library: Library, told: _Told, selection: Selection) -> Iterator[PathVerdict]:
     inputs = build(case)
-    prepared, verdict = _quantize(case, inputs, library, announce, selection.provocation_of(paths.QUANTIZE))
+    prepared, verdict = _quantize(case, inputs, library, told, selection.provocation_of(paths.QUANTIZE))
     if selection.survey and prepared is not None and library.device == "cuda":
         verdict = dataclasses.replace(verdict, kernels=launched(lambda: prepare(case, inputs, library)))
     yield verdict
@@ -100,7 +114,7 @@ def _verdicts(case: Case, library: Library, announce: Announce, selection: Selec
             failed.setdefault(path.name, None)
             continue
         question = Question(case, path, library, contract.rule(case, path.surface, library))
-        verdict = _judge_path(question, subject, announce, selection.provocation_of(path.name))
+        verdict = _judge_path(question, subject, told, selection.provocation_of(path.name))
         yield _with_kernels(verdict, path, prepared, selection)
         if verdict.symptom:
             failed[path.name] = verdict.symptom
@@ -124,11 +138,16 @@ class _Subject:
     watch: Watch
 
 
-def _judge_path(question: Question, subject: _Subject, announce: Announce, provocation: Provocation) -> PathVerdict:
+def _judge_path(question: Question, subject: _Subject, told: _Told, provocation: Provocation) -> PathVerdict:
     """The first failing verdict of as many calls as `provocation` asks for, or the last one."""
-    run = partial(_run, question.path, provocation=provocation)
+
+    def run(prepared: Prepared) -> Finished:
+        told.announce(question.answer())
+        finished = _run(question.path, prepared, provocation)
+        told.judging()
+        return finished
+
     for _ in range(provocation.calls):
-        announce(question.answer())
         finished = run(subject.prepared)
         verdict = _judge_call(question, finished, subject.watch) or _judge_numbers(question, finished, subject, run)
         if verdict.symptom:
@@ -216,18 +235,18 @@ QUANTIZE_PATH: Final = Path(
 _Quantized = tuple[Prepared | None, PathVerdict]
 
 
-def _quantize(case: Case, inputs: Inputs, library: Library, announce: Announce, provocation: Provocation) -> _Quantized:
+def _quantize(case: Case, inputs: Inputs, library: Library, told: _Told, provocation: Provocation) -> _Quantized:
     """The first quantization that fails of as many as `provocation` asks for, or the last one."""
     question = Question(case, QUANTIZE_PATH, library, contract.rule(case, paths.QUANTIZE_SURFACE, library))
     for _ in range(provocation.calls):
-        announce(question.answer())
-        prepared, verdict = _quantize_once(question, inputs, provocation)
+        told.announce(question.answer())
+        prepared, verdict = _quantize_once(question, inputs, provocation, told.judging)
         if verdict.symptom:
             break
     return prepared, verdict
 
 
-def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation) -> _Quantized:
+def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation, judging: Judging) -> _Quantized:
     placed = place(question.case, inputs, question.library)
     watch = before_quantizing(placed)
     try:
@@ -236,6 +255,7 @@ def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation)
         _synchronize(question.library)
     except Exception as error:  # noqa: BLE001
         return None, judge_error(question, error)
+    judging()
     if (changed := judge_inputs(question, watch)) is not None:
         return None, changed
     if question.row.ruling is Ruling.INVALID:

@@ -19,6 +19,9 @@ from fuzz.engine.provocation import Provocation
 from fuzz.engine.verdict import PathVerdict, Symptom
 from strategies.case import Case
 
+JUDGING: Final = 10
+"""Watchdogs that a judgement may take. It is our own work, and takes seconds where a weight is large and a processor busy."""
+
 ORPHAN_GRACE: Final = 30.0
 """Seconds after its watchdog at which a silent child ends itself, in case its parent was killed."""
 
@@ -102,13 +105,17 @@ def _answer(pipe: Connection, request: dict[str, Any], library: Any, patience: f
         faulthandler.dump_traceback_later(patience, exit=True)  # anew for each path, and each time that it is repeated
         _send(pipe, {"id": number, "at": verdict.to_json()})
 
+    def judging() -> None:
+        faulthandler.dump_traceback_later(JUDGING * patience, exit=True)
+        _send(pipe, {"id": number, "judging": True})
+
     lost = False
     faulthandler.dump_traceback_later(patience, exit=True)
     try:
         provocation = Provocation[request["provoke"]]
         asked = {name: request[name] for name in ("only", "skip", "profile", "survey")}
         selected = runner.Selection(**asked, provocation=provocation)
-        for verdict in runner.run_case(Case.from_json(request["case"]), library, announce, selected):
+        for verdict in runner.run_case(Case.from_json(request["case"]), library, announce, selected, judging):
             _send(pipe, {"id": number, "verdict": verdict.to_json()})
             lost = lost or verdict.symptom is Symptom.CONTEXT_LOST
     except Exception as error:  # noqa: BLE001 - a mistake of ours, or a context that was lost outside of a path

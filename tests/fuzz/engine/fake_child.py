@@ -27,6 +27,7 @@ class Do(enum.IntEnum):
     BREAK = 6
     DIE_BEFORE = 7
     FAIL_REPEATED = 8
+    JUDGE = 9
 
 
 READY: Final[dict[str, Any]] = {
@@ -60,6 +61,9 @@ def answer(pipe: Connection, request: dict[str, Any]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if what is Do.HANG:
         time.sleep(600)
+    if what is Do.JUDGE:  # for longer than a call may take
+        send(pipe, {"id": number, "judging": True})
+        time.sleep(1.5)
     if what is Do.BREAK:
         send(pipe, {"id": number, "broken": "ValueError: our own mistake"})
         return

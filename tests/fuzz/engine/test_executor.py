@@ -99,6 +99,14 @@ def test_a_hang_costs_the_watchdog_and_not_more(executor: Executor) -> None:
     assert 0.9 < time.monotonic() - began < 4.0
 
 
+def test_a_judgement_may_take_longer_than_a_call(executor: Executor) -> None:
+    results = [executor.run(case(what)) for what in (Do.JUDGE, Do.ANSWER)]
+    assert [result.failures for result in results] == [(), ()]
+    assert executor.replaced == 0
+    (hang,) = executor.run(case(Do.HANG)).failures  # the next call has no more time than any other
+    assert hang.symptom is Symptom.HANG
+
+
 def test_a_mistake_of_the_harness_is_not_a_verdict(executor: Executor) -> None:
     with pytest.raises(HarnessError, match="our own mistake"):
         executor.run(case(Do.BREAK))

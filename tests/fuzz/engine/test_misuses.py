@@ -99,6 +99,10 @@ def test_where_there_is_nothing_to_spoil_no_path_runs() -> None:
         assert not any(concerns(case, path, LIBRARY) for path in BY_NAME.values()), misuse
 
 
+def test_a_bias_of_another_dtype_may_be_taken() -> None:
+    assert contract.rule(case_of(Misuse.OTHER_BIAS), "functional.matmul_4bit", LIBRARY).ruling is Ruling.UNSPECIFIED
+
+
 def test_scales_of_another_dtype_may_be_taken_and_are_none_where_statistics_are_compressed() -> None:
     case = case_of(Misuse.HALF_ABSMAX)
     assert contract.rule(case, "functional.dequantize_4bit", LIBRARY).ruling is Ruling.UNSPECIFIED
@@ -116,7 +120,7 @@ def test_the_scales_that_were_given_are_what_a_result_is_judged_by() -> None:
     assert not torch.equal(spoiled.state.absmax.float(), prepare(case, build(case), LIBRARY).state.absmax)
 
 
-@pytest.mark.parametrize("misuse", [misuse for misuse in WRONG if misuse is not Misuse.HALF_ABSMAX])
+@pytest.mark.parametrize("misuse", [misuse for misuse in WRONG if misuse not in {Misuse.HALF_ABSMAX, Misuse.OTHER_BIAS}])
 def test_an_exception_is_due_from_every_call_but_the_quantization(misuse: Misuse) -> None:
     for path in BY_NAME.values():
         if path.takes(case_of(misuse), LIBRARY) and concerns(case_of(misuse), path, LIBRARY):

@@ -75,10 +75,10 @@ def multiply(activation: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor 
     """`activation @ weight.T + bias` in float32, rounded once to the dtype of the activation.
 
     Raises:
-        TypeError: the activation is not of a floating dtype.
+        TypeError: the activation is not of a floating dtype of 16 or 32 bits.
     """
-    if not activation.is_floating_point():
-        raise TypeError(f"the activation is {activation.dtype}, which is no floating dtype")
+    if activation.dtype not in {torch.float16, torch.bfloat16, torch.float32}:
+        raise TypeError(f"the activation is {activation.dtype}, not a floating dtype of 16 or 32 bits")
     product = activation.float() @ weight.t()
     if bias is not None:
         product = product + bias.float()
