@@ -22,7 +22,7 @@ MOST_TERMS: Final = 256
 """Few terms keep a Case cheap, and the result is what is large."""
 
 ONE_IN: Final = 128
-"""One Case in so many is wide: the references of one take as long as a hundred small Cases."""
+"""One Case in so many is wide: one takes 0.2 to 1.1 s on two CPU cores, most of it for its references."""
 
 
 @dataclass(frozen=True, slots=True)

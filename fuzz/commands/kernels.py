@@ -45,7 +45,7 @@ def kernels(cases: int, seed: int) -> int:
     try:
         with Executor("cuda") as executor:
             ready = executor.start()
-            file = _library_file(ready.library["native"]["file"])
+            file = library_file(ready.library["native"]["file"])
             there = contained(file)
             launched = count(executor, _drawn(cases, seed))
     except (HarnessError, OSError) as error:
@@ -97,7 +97,7 @@ def _drawn(cases: int, seed: int) -> list[Case]:
     return found
 
 
-def _library_file(name: str) -> Path:
+def library_file(name: str) -> Path:
     """The file of that name beside bitsandbytes' code.
 
     Raises:

@@ -158,7 +158,7 @@ class Executor:
             only: names of paths; None for all.
             profile: let a failing verdict name the kernels that its path launches.
             provocation: how the calls are made.
-            survey: let every verdict name them.
+            survey: let every verdict name them that says of a path that it is right.
 
         Raises:
             HarnessError: as for `submit`.

@@ -52,7 +52,7 @@ class Selection:
         only: names of paths; None for all. `quantize_4bit` and what a path requires always run.
         skip: names of paths that are not run, nor what requires them.
         profile: run a path that fails with wrong numbers once more under the profiler, for the names of its kernels.
-        survey: run every path once more under the profiler, and the quantization.
+        survey: run every path that is right once more under the profiler, and the quantization.
         provocation: how the calls are made that are asked for.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuzz.commands.kernels import _library_file, count
+from fuzz.commands.kernels import count, library_file
 from fuzz.engine.executor import Executor
 from fuzz.engine.kernels import contained
 from strategies.case import Activation, Case, Fill, FloatDType, Quantization, Weight
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.gpu
 def test_launches_are_seen_under_the_names_in_the_file(cuda: Executor) -> None:
     weight = Weight(out_features=64, in_features=128, dtype=FloatDType.FLOAT16, fill=Fill.NORMAL)
     case = Case(weight=weight, quantization=Quantization(compress_statistics=True), activation=Activation(leading=(1,), fill=Fill.NORMAL))
-    there = contained(_library_file(cuda.start().library["native"]["file"]))
+    there = contained(library_file(cuda.start().library["native"]["file"]))
     launched = count(cuda, [case])
     assert launched
     assert set(launched) <= set(there)
