@@ -9,6 +9,7 @@ import torch
 
 from fuzz.engine.error_grid import error_grid
 from fuzz.engine.judge import Question, expected_dtype, finite, half_ulp, place_of
+from fuzz.engine.known_right import all_finite, same_numbers
 from fuzz.engine.path import Yields
 from fuzz.engine.references import References
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom
@@ -51,6 +52,11 @@ def judge_sharply(question: Question, result: torch.Tensor, references: Referenc
     return _by_arithmetic(question, result.reshape(-1, result.shape[-1]), references, affordable)
 
 
+def is_emulated_weight(question: Question, result: torch.Tensor, references: References) -> bool:
+    """Whether a dequantized weight is finite and has the numbers of the emulation, which lie within every bound by construction."""
+    return same_numbers(result, _weight(question, references)) and all_finite(result)
+
+
 def _as_calibrated(case: Case) -> bool:
     """Whether the operands lie aligned and contiguous: for others, BLAS may choose another kernel than for a copy that upstream makes."""
     return {case.memory.activation, case.memory.bias} <= {Memory.CONTIGUOUS, Memory.GUARDED}
@@ -83,8 +89,10 @@ def _right(question: Question, output: torch.Tensor, references: References, cho
 
 
 def _twin(question: Question, arm: Arm, references: References) -> torch.Tensor:
-    if arm is Arm.LINEAR:
-        return references.linear(question.path)
+    return references.linear(question.path) if arm is Arm.LINEAR else _weight(question, references)
+
+
+def _weight(question: Question, references: References) -> torch.Tensor:
     weight = references.weight(expected_dtype(question))
     return weight if question.case.packed is PackedView.RETURNED else weight.t()
 

@@ -14,7 +14,8 @@ import torch
 
 from fuzz.engine.error_grid import error_grid
 from fuzz.engine.judge import Question, dtype_name, finite, half_ulp, place_of
-from fuzz.engine.judge_sharply import judge_sharply
+from fuzz.engine.judge_sharply import is_emulated_weight, judge_sharply
+from fuzz.engine.known_right import all_finite
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path
 from fuzz.engine.references import References
@@ -44,14 +45,25 @@ def judge_values(question: Question, result: torch.Tensor, references: Reference
     Raises:
         ValueError: the reference has another shape than a right result.
     """
-    product = references.product(question.path)
-    if product.value.shape == result.shape and not result.numel():
+    if not result.numel():
         return question.answer()  # of nothing no number can be wrong
+    if question.path.yields_weight and is_emulated_weight(question, result.detach(), references):
+        return dataclasses.replace(question.answer(), model=dequantize_model(result.dtype))
+    if (same := references.known_right.find(question, result)) is not None:
+        return dataclasses.replace(question.answer(), error_over_bound=same.error_over_bound, model=same.model)
+    verdict = _judge_all(question, result.detach(), references)
+    if not verdict.symptom:
+        references.known_right.add(question, result, verdict)
+    return verdict
+
+
+def _judge_all(question: Question, result: torch.Tensor, references: References) -> PathVerdict:
+    product = references.product(question.path)
     if product.value.shape != result.shape:
         raise ValueError(f"the reference has shape {tuple(product.value.shape)}, the result {tuple(result.shape)}")
     arms = question.path.arms(question.case, question.library)
     model = error_model_of(question.path, question.case, question.library, product)
-    verdict = _judge(question, arms, result.detach(), references, model)
+    verdict = _judge(question, arms, result, references, model)
     return dataclasses.replace(verdict, model=model)
 
 
@@ -72,7 +84,7 @@ def definitely_wrong(output: torch.Tensor, allowed: Interval) -> torch.Tensor:
 def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, references: References, model: ErrorModel) -> PathVerdict:
     product, output = references.product(question.path), result.cpu()
     allowed = interval(product, model, output.dtype, narrowest(arms, output.dtype))
-    wrong, all_numbers = definitely_wrong(output, allowed), bool(product.magnitude.isfinite().all())
+    wrong, all_numbers = definitely_wrong(output, allowed), all_finite(product.magnitude)
     if Arm.LINEAR in arms and not all_numbers:
         # torch's dense products promise nothing for what is no number: oneDNN's bfloat16 product of an odd number of terms
         # multiplies the next row's first one by the zero that it pads with, and NaN comes out beside infinity.
@@ -109,12 +121,15 @@ def _definite(question: Question, output: torch.Tensor, allowed: Interval, wrong
 
 def _range(question: Question, arms: tuple[Arm, ...], output: torch.Tensor, product: Product, model: ErrorModel) -> PathVerdict | None:
     """The verdict on outputs that a 16-bit intermediate result took out of range, although they are in range themselves."""
+    may_underflow = set(arms) <= ROUNDS_PRODUCTS and output.dtype is torch.float16
+    if not may_underflow and all_finite(output):
+        return None
     allowed = interval(product, model, output.dtype)
     representable = allowed.value.abs() + allowed.error < OVERFLOW[output.dtype]
     overflowed = ~output.isfinite() & representable
     if bool(overflowed.any()):
         return _out_of_range(question, output, allowed, overflowed, OVERFLOWED)
-    if not set(arms) <= ROUNDS_PRODUCTS or output.dtype is not torch.float16:
+    if not may_underflow:
         return None
     # The same bound without the error of products that fall below float16's range: only those can explain the rest.
     kept = interval(product, dataclasses.replace(model, constant=product.terms * FLUSH), output.dtype)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from fuzz.engine.calls import Prepared
+from fuzz.engine.known_right import KnownRight
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.tensors import FLOAT_DTYPES, Inputs, gradient
 from fuzz.oracle.emulate import dequantized
@@ -25,8 +28,10 @@ class References:
 
     def __init__(self, inputs: Inputs, prepared: Prepared) -> None:
         self._inputs, self._prepared = inputs, prepared
+        self.known_right = KnownRight()
         self._exact: DecodedWeight | None = None
         self._single: Decoded | None = None
+        self._unbiased: Product | None = None
         self._products: dict[tuple[Yields, bool], Product] = {}
         self._expected: dict[tuple[Arithmetic, bool, FloatDType], Expected] = {}
 
@@ -38,13 +43,18 @@ class References:
         return self._products[key]
 
     def _product(self, path: Path) -> Product:
-        case, weight = self._prepared.case, self._weight
+        case = self._prepared.case
         if path.yields is Yields.WEIGHT:
-            return product_of_weight(case, weight)
+            return product_of_weight(case, self._weight)
         if path.yields is Yields.PRODUCT:
-            return multiply(self._inputs.activation, weight, self._inputs.bias if path.adds_bias else None)
+            return self._multiplied(self._inputs.bias if path.adds_bias else None)
         handed = gradient(case).to(self._inputs.activation.device)
-        return input_gradient(handed, weight) if path.yields is Yields.INPUT_GRADIENT else bias_gradient(handed)
+        return input_gradient(handed, self._weight) if path.yields is Yields.INPUT_GRADIENT else bias_gradient(handed)
+
+    def _multiplied(self, bias: torch.Tensor | None) -> Product:
+        if self._unbiased is None:
+            self._unbiased = multiply(self._inputs.activation, self._weight, None)
+        return self._unbiased if bias is None else dataclasses.replace(self._unbiased, bias=bias.detach().double())
 
     @property
     def _weight(self) -> DecodedWeight:

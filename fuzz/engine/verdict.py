@@ -55,6 +55,7 @@ class PathVerdict:
     `how` tells apart what shares a symptom and is stable between runs: an exception's type, an exit status, a signal.
     `expected` and `got` are for people and may contain measured values. `arms` are the kernels that may have run by
     upstream's dispatch rule, `kernels` the names of those that a profiler saw. `errors` says where numbers are wrong.
+    `model` is the bound that numbers were judged by; `error_over_bound` is not measured where they are the expected bits.
     """
 
     path: str

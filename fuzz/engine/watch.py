@@ -51,9 +51,10 @@ class _Watched:
         self._tensor = tensor.detach()
         self._memory = whole(tensor)
         self._before = self._memory.clone()
+        self._pairs = list(zip(_words(self._memory), _words(self._before), strict=True))
 
     def differs(self) -> torch.Tensor:
-        return (self._memory != self._before).any()
+        return torch.stack([(now != before).any() for now, before in self._pairs]).any()
 
     def change(self, name: str) -> Change | None:
         count = int((self._memory != self._before).sum())
@@ -70,6 +71,13 @@ class _Watched:
 def whole(tensor: torch.Tensor) -> torch.Tensor:
     """The memory that `tensor` is a view of, as bytes."""
     return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.detach().untyped_storage())
+
+
+def _words(memory: torch.Tensor) -> list[torch.Tensor]:
+    """Bytes as words of eight, which are compared in a quarter of the time, and the bytes behind the last word."""
+    whole_words = len(memory) // 8 * 8
+    parts = [memory[:whole_words].view(torch.int64), memory[whole_words:]]
+    return [part for part in parts if len(part)] or parts[:1]
 
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:

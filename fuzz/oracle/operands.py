@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from fuzz.oracle.codebooks import CODES
-from fuzz.oracle.reference import NESTED_BLOCKSIZE, nibbles, packed_bytes
+from fuzz.oracle.reference import NESTED_BLOCKSIZE, entries, packed_bytes, per_element
 from fuzz.oracle.rounding import multiply_add
 from strategies.case import Case, Layout, QuantType
 
@@ -90,13 +90,12 @@ def decode_float32(case: Case, packed: torch.Tensor, state: Any, device: torch.d
         state: the `QuantState`; `absmax`, `offset` and `state2` are read.
         device: of the result.
     """
-    count, shape = case.weight.elements, case.weight.stored_shape
-    index = nibbles(packed_bytes(packed).to(device), count)
-    blocks = torch.arange(count, device=device) // case.quantization.blocksize
-    parts = {nested: scale.to(device)[blocks] for nested, scale in block_scales_float32(state).items()}
+    count, shape, blocksize = case.weight.elements, case.weight.stored_shape, case.quantization.blocksize
+    code = entries(code_table(case.quantization.quant_type, device), packed_bytes(packed).to(device), count)
+    scales = {nested: per_element(scale.to(device), blocksize, count) for nested, scale in block_scales_float32(state).items()}
     return Decoded(
-        _logical(case, code_table(case.quantization.quant_type, device)[index].reshape(shape)),
-        {nested: _logical(case, scale.reshape(shape)) for nested, scale in parts.items()},
+        _logical(case, code.reshape(shape)),
+        {nested: _logical(case, scale.reshape(shape)) for nested, scale in scales.items()},
     )
 
 

@@ -73,6 +73,21 @@ def nibbles(data: torch.Tensor, count: int) -> torch.Tensor:
     return torch.stack((data >> 4, data & 15), dim=1).flatten()[:count].long()
 
 
+def entries(table: torch.Tensor, data: torch.Tensor, count: int) -> torch.Tensor:
+    """The entries of `table` (16 float32 numbers) for the first `count` 4-bit indices of `data` (uint8), float32.
+
+    Both entries of a byte are looked up at once, as 64 bits: a sixth of the time of an index for each.
+    """
+    byte = torch.arange(256, device=table.device)
+    both = torch.stack((table[byte >> 4], table[byte & 15]), dim=1).view(torch.int64).flatten()
+    return both.index_select(0, data.int()).view(torch.float32)[:count]
+
+
+def per_element(scales: torch.Tensor, blocksize: int, count: int) -> torch.Tensor:
+    """The scale of each of `count` elements, from that of every block of `blocksize`."""
+    return scales[:, None].expand(-1, blocksize).reshape(-1)[:count]
+
+
 def decode(case: Case, packed: torch.Tensor, state: Any, device: torch.device | str = "cpu") -> DecodedWeight:
     """The weight that `packed` and its `QuantState` stand for.
 
@@ -82,11 +97,10 @@ def decode(case: Case, packed: torch.Tensor, state: Any, device: torch.device | 
         state: the `QuantState`; `absmax`, `offset` and `state2` are read.
         device: of the result.
     """
-    count = case.weight.elements
-    blocks = torch.arange(count, device=device) // case.quantization.blocksize
-    code = torch.tensor(CODES[case.quantization.quant_type], dtype=torch.float32, device=device).double()
-    scale, scale_error = (part.to(device) for part in _scales(state))
-    flat = (code[nibbles(packed_bytes(packed).to(device), count)], scale[blocks], scale_error[blocks])
+    count, blocksize = case.weight.elements, case.quantization.blocksize
+    table = torch.tensor(CODES[case.quantization.quant_type], dtype=torch.float32, device=device)
+    code = entries(table, packed_bytes(packed).to(device), count).double()
+    flat = (code, *(per_element(part.to(device), blocksize, count) for part in _scales(state)))
     return DecodedWeight(*(_logical(case, part) for part in flat))
 
 
@@ -110,7 +124,7 @@ def _lifted(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """|value|, with what is subnormal in float16 as the smallest normal number."""
     if dtype is not torch.float16:
         return value.abs()
-    return torch.where(value == 0, 0.0, value.abs().clamp(min=SMALLEST_NORMAL))
+    return torch.maximum(value.abs(), SMALLEST_NORMAL * value.sign().abs())
 
 
 def multiply(activation: torch.Tensor, weight: DecodedWeight, bias: torch.Tensor | None) -> Product:

@@ -115,7 +115,7 @@ def test_the_scales_that_were_given_are_what_a_result_is_judged_by() -> None:
     verdicts = {verdict.path: verdict for verdict in run_case(case, LIBRARY, lambda _: None)}
     verdict = verdicts["dequantize_4bit"]
     assert (verdict.symptom, verdict.ruling) == (None, Ruling.UNSPECIFIED)
-    assert verdict.error_over_bound is not None
+    assert verdict.model is not None
     spoiled = misused(prepare(case, build(case), LIBRARY))
     assert not torch.equal(spoiled.state.absmax.float(), prepare(case, build(case), LIBRARY).state.absmax)
 
