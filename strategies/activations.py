@@ -33,6 +33,6 @@ def activations() -> st.SearchStrategy[Activation]:
     return st.builds(
         Activation,
         leading=leading_shapes(),
-        dtype=st.one_of(st.none(), st.sampled_from(FloatDType)),
+        dtype=st.sampled_from([None] * len(FloatDType) + list(FloatDType)),
         fill=st.sampled_from(Fill),
     )

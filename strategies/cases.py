@@ -27,19 +27,6 @@ _SEEDS = st.integers(0, MAX_DRAWN_SEED)
 _EMPTY = st.sampled_from([None] * 29 + list(fields.SIZES))
 
 
-def cases() -> st.SearchStrategy[Case]:
-    """Any Case: legal and not, since the contract decides what is expected of it.
-
-    Draws a dozen small choices and builds tensors nowhere; shrinks towards `Case()`. One in ten has a size of zero.
-    """
-    return st.builds(_emptied, _filled(), _EMPTY)
-
-
-def _emptied(case: Case, name: str | None) -> Case:
-    """The Case with a size of zero: there is nothing to lay out in memory."""
-    return case if name is None else fields.replace(dataclasses.replace(case, memory=Layouts()), name, 0)
-
-
 @st.composite
 def _filled(draw: st.DrawFn) -> Case:
     """Cases without a size of zero."""
@@ -64,16 +51,32 @@ def _filled(draw: st.DrawFn) -> Case:
     )
 
 
+_FILLED = _filled()
+
+
+def cases() -> st.SearchStrategy[Case]:
+    """Any Case: legal and not, since the contract decides what is expected of it.
+
+    Draws a dozen small choices and builds tensors nowhere; shrinks towards `Case()`. One in ten has a size of zero.
+    """
+    return st.builds(_emptied, _FILLED, _EMPTY)
+
+
+def _emptied(case: Case, name: str | None) -> Case:
+    """The Case with a size of zero: there is nothing to lay out in memory."""
+    return case if name is None else fields.replace(dataclasses.replace(case, memory=Layouts()), name, 0)
+
+
 def cases_in(mode: Mode) -> st.SearchStrategy[Case]:
     """Any Case with something in its tensors, run in a mode."""
     if mode is Mode.CALL:
         return cases()
-    return _filled().map(lambda case: fields.replace(case, "execution.mode", mode))
+    return _FILLED.map(lambda case: fields.replace(case, "execution.mode", mode))
 
 
 def misused_cases() -> st.SearchStrategy[Case]:
     """Calls that cannot be right, and where everything else is: dull memory, and the layout that all paths take."""
-    plain = _filled().map(
+    plain = _FILLED.map(
         lambda case: dataclasses.replace(
             case,
             weight=dataclasses.replace(case.weight, layout=Layout.OUT_IN),
@@ -87,6 +90,6 @@ def misused_cases() -> st.SearchStrategy[Case]:
 @st.composite
 def related_cases(draw: st.DrawFn) -> Case:
     """Cases with a relation that is to hold, in the layouts in which every path takes them."""
-    case = draw(_filled())
+    case = draw(_FILLED)
     weight = dataclasses.replace(case.weight, layout=Layout.OUT_IN)
     return dataclasses.replace(case, weight=weight, memory=Layouts(), execution=Execution(relation=draw(_RELATIONS)))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import Final
 
 from hypothesis import strategies as st
 
 from strategies.case import BLOCKSIZES, PackedView, Quantization, QuantType, StorageDType
+
+
+_SMALL_MOSTLY: Final = (*(3 * BLOCKSIZES[:3]), *BLOCKSIZES)
 
 
 @functools.cache
@@ -16,7 +20,7 @@ def quantizations() -> st.SearchStrategy[Quantization]:
         Quantization,
         quant_type=st.sampled_from(QuantType),
         # The small blocksizes are the common ones and leave room for several blocks a row.
-        blocksize=st.one_of(st.sampled_from(BLOCKSIZES[:3]), st.sampled_from(BLOCKSIZES)),
+        blocksize=st.sampled_from(_SMALL_MOSTLY),
         compress_statistics=st.booleans(),
         storage=st.sampled_from(StorageDType),
     )

@@ -15,39 +15,57 @@ LANDMARKS: Final = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 
 SMALL: Final = 40
 """Sizes up to here are drawn one by one: tails, odd and prime sizes."""
 
-MAX_DRAWN_ELEMENTS: Final = 2**18
+ROOMS: Final = (2**12, 2**14, 2**16, 2**18)
+"""Most elements of a weight, one as often as the other. What is judged for a Case grows with them, and what is found does
+hardly: tails, blocks, tiles and thresholds are all to be met in small weights, of which there is time for many more."""
+
+MAX_DRAWN_ELEMENTS: Final = ROOMS[-1]
 """Weights of a campaign stay below this, so that a case costs milliseconds; larger ones have no arm of their own."""
+
+LONGEST: Final = 4096
+"""Largest in_features that is no multiple of the blocksize."""
+
+_MANY: Final = 8
+"""Blocks in a row that count as few."""
 
 
 @functools.cache
 def sizes(limit: int) -> st.SearchStrategy[int]:
-    """A size from 1 to `limit`: small, a landmark, or one or two beside it."""
-    choices = [st.integers(1, min(SMALL, limit))]
-    marks = tuple(mark for mark in LANDMARKS if mark <= limit)
-    if marks:
-        # One beside is odd, two beside is even and still no multiple of a warp: kernels that pack pairs tell them apart.
-        beside = tuple(size for mark in marks for size in (mark - 2, mark - 1, mark + 1, mark + 2) if size <= limit)
-        choices += [st.sampled_from(marks), st.sampled_from(beside)]
-    return st.one_of(choices)
+    """A size from 1 to `limit`: small, a landmark, or one or two beside it, each about as often."""
+    small = range(1, min(SMALL, limit) + 1)
+    marks = [mark for mark in LANDMARKS if mark <= limit]
+    # One beside is odd, two beside is even and still no multiple of a warp: kernels that pack pairs tell them apart.
+    beside = [size for mark in marks for size in (mark - 2, mark - 1, mark + 1, mark + 2) if size <= limit]
+    return st.sampled_from([*small, *(4 * marks), *beside])
 
 
 @functools.cache
 def multiples(of: int, limit: int) -> st.SearchStrategy[int]:
     """A multiple of `of` up to `limit`, small multiples mostly."""
     largest = max(limit // of, 1)
-    return st.one_of(st.integers(1, min(8, largest)), st.integers(1, largest)).map(lambda count: count * of)
+    few = range(1, min(_MANY, largest) + 1)
+    return st.one_of(st.sampled_from(few), st.integers(1, largest)).map(lambda count: count * of)
 
 
 @functools.cache
-def _in_features(blocksize: int) -> st.SearchStrategy[int]:
+def _in_features(blocksize: int, room: int) -> st.SearchStrategy[int]:
     # Every second time a multiple of the blocksize: that is the condition of every fast path, not to be left to luck.
-    return evenly(multiples(blocksize, 8192), sizes(4096))
+    return evenly(multiples(blocksize, min(2 * LONGEST, room)), sizes(min(LONGEST, room)))
+
+
+@functools.cache
+def weight_sizes(blocksize: int) -> st.SearchStrategy[tuple[int, int]]:
+    """(out_features, in_features) of a weight that is quantized with `blocksize`."""
+    return _weight_sizes(blocksize)
 
 
 @st.composite
-def weight_sizes(draw: st.DrawFn, blocksize: int) -> tuple[int, int]:
-    """(out_features, in_features) of a weight that is quantized with `blocksize`."""
-    in_features = draw(_in_features(blocksize))
+def _weight_sizes(draw: st.DrawFn, blocksize: int) -> tuple[int, int]:
+    room = draw(_ROOMS)
+    in_features = draw(_in_features(blocksize, room))
     # Rounded down to a power of two, because a strategy that is built anew for each draw costs more than the draw.
-    limit = 2 ** ((MAX_DRAWN_ELEMENTS // in_features).bit_length() - 1)
+    limit = 2 ** ((room // in_features).bit_length() - 1)
     return draw(sizes(limit)), in_features
+
+
+_ROOMS: Final = st.sampled_from(ROOMS)

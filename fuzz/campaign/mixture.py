@@ -7,13 +7,14 @@ for confirmations at the end of each.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from strategies.case import Case
+from strategies.evenly import evenly
 from strategies.large import with_large
 from strategies.wide import with_wide
 
@@ -53,5 +54,6 @@ def resized(properties: Sequence[Property], *, wide: bool, large: bool) -> list[
 
 def mixed(properties: Sequence[Property]) -> SearchStrategy[Drawn]:
     """Cases of all properties, of each as often as its share says."""
-    turns = [one for one in properties for _ in range(one.share)]
-    return st.sampled_from(turns).flatmap(lambda one: one.strategy.map(lambda case: Drawn(one.name, case)))
+    # Each is made once: what is made anew for each draw is also checked anew by Hypothesis, which costs more than the draw.
+    drawn = [one.strategy.map(functools.partial(Drawn, one.name)) for one in properties]
+    return evenly(*(strategy for one, strategy in zip(properties, drawn, strict=True) for _ in range(one.share)))
