@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from strategies.case import BLOCKSIZES, PackedView, Quantization, QuantType, StorageDType
 
-
 _SMALL_MOSTLY: Final = (*(3 * BLOCKSIZES[:3]), *BLOCKSIZES)
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from fuzz.engine import worker
 from fuzz.engine.driver import has_driver
+from fuzz.engine.pulse import Sign, beside, last_sign
 
 LOG_TAIL: Final = 600
 """Characters of a dead child's output that are kept as evidence."""
@@ -116,6 +117,10 @@ class Child:
             return None
         return message
 
+    def sign(self) -> Sign | None:
+        """What the child was doing when it last said so; None if it has called nothing yet."""
+        return last_sign(beside(self._log))
+
     @property
     def has_message(self) -> bool:
         """Whether a message, or the end of the child, is waiting."""
@@ -133,7 +138,7 @@ class Child:
     def close(self) -> None:
         """Let an idle child go: it ends when its pipe closes."""
         self._stop(grace=2.0)
-        self._log.unlink(missing_ok=True)
+        self._remove_files()
 
     def _stop(self, grace: float) -> None:
         self._pipe.close()
@@ -142,13 +147,18 @@ class Child:
             self._process.kill()
         self._process.join(JOIN_TIMEOUT)
 
+    def _remove_files(self) -> None:
+        for file in (self._log, beside(self._log)):
+            file.unlink(missing_ok=True)
+
     def last_words(self) -> str:
-        """The end of what the child printed."""
+        """The end of what the child printed. Its files are removed."""
         try:
             text = self._log.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
-        self._log.unlink(missing_ok=True)
+        finally:
+            self._remove_files()
         return _STACKS.split(text)[0][-LOG_TAIL:].strip()
 
 

@@ -64,7 +64,6 @@ class _Request:
     provocation: Provocation = Provocation.NONE
     survey: bool = False
     number: int = 0  # given when it is queued
-    at: PathVerdict | None = None
     attempts: int = 0
     verdicts: list[PathVerdict] = field(default_factory=list)
     since: float = field(default_factory=now)
@@ -208,20 +207,25 @@ class Executor:
         try:
             message = child.receive(head.since + self.watchdog - now())
         except TimeoutError:
-            self._replace(Symptom.HANG)
+            if not self._is_alive(child, head):
+                self._replace(Symptom.HANG)
             return
         if message is None:
             self._replace(Symptom.PROCESS_DIED)
-        elif "at" in message:
-            head.at, head.since = PathVerdict.from_json(message["at"]), now()
-        elif "judging" in message:
-            head.since = now() + (worker.JUDGING - 1) * self.watchdog
         elif "broken" in message:
             raise HarnessError(f"the harness failed on a Case: {message['broken']}\n{head.case.to_json()}")
         elif "verdict" in message:
             head.verdicts.append(PathVerdict.from_json(message["verdict"]))
         else:
             self._finish()
+
+    def _is_alive(self, child: Child, head: _Request) -> bool:
+        """Whether the child has said what it does since the watchdog was set, and has time left for that."""
+        sign = child.sign()
+        if sign is None or sign.request != head.number:
+            return False
+        head.since = sign.since + (worker.JUDGING - 1) * self.watchdog * sign.judging
+        return head.since + self.watchdog > now()
 
     def _finish(self) -> None:
         head = self._queue.popleft()
@@ -239,9 +243,10 @@ class Executor:
             raise HarnessError("the executor is closed")
         hangs = symptom is Symptom.HANG
         began = head.since if hangs else now()  # waiting for the watchdog is part of what a hang costs
-        how, words = child.end(grace=0.0 if hangs else 0.5), child.last_words()
+        how, sign = child.end(grace=0.0 if hangs else 0.5), child.sign()
+        words = child.last_words()
         self.recovery_seconds += now() - began
-        if head.at is None:  # it ended between two Cases; nobody is to blame, the queue is sent again
+        if sign is None or sign.request != head.number:  # it ended between two Cases; nobody is to blame, the queue is sent again
             head.attempts += 1
             if head.attempts >= MAX_ATTEMPTS:
                 raise HarnessError(f"the child ended {head.attempts} times between two Cases ({how}): {words}")
@@ -249,7 +254,7 @@ class Executor:
             return
         seconds = f"no sign of life for {self.watchdog:g} s"
         verdict = dataclasses.replace(
-            head.at,
+            sign.pending,
             symptom=symptom,
             how="" if hangs else how,
             expected="a result or a Python exception",
@@ -268,7 +273,7 @@ class Executor:
         self._child = self._take_child()
         self.recovery_seconds += now() - began
         for request in self._queue:
-            request.at, request.since, request.verdicts = None, now(), []
+            request.since, request.verdicts = now(), []
             self._send(request)
 
     def _take_child(self) -> Child:

@@ -34,30 +34,33 @@ class Watch:
 
     def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
         self._watched = {name: _Watched(tensor) for name, tensor in tensors.items()}
+        self._before = self._together()
 
     def changed(self) -> Change | None:
         """The first tensor whose memory was written to since the watch began; None if there is none."""
-        # One question for all: each answer waits for the device.
-        if not bool(torch.stack([watched.differs() for watched in self._watched.values()]).any()):
+        if all(map(torch.equal, self._together(), self._before)):
             return None
         changes = [change for name, watched in self._watched.items() if (change := watched.change(name)) is not None]
         for watched in self._watched.values():
             watched.put_back()
         return changes[0]
 
+    def _together(self) -> list[torch.Tensor]:
+        """All memory of each device in one piece, as words of eight bytes: one question, where each answer waits for the device."""
+        memories: dict[torch.device, list[torch.Tensor]] = {}
+        for watched in self._watched.values():
+            memories.setdefault(watched.memory.device, []).append(watched.memory)
+        return [_words(parts) for parts in memories.values()]
+
 
 class _Watched:
     def __init__(self, tensor: torch.Tensor) -> None:
         self._tensor = tensor.detach()
-        self._memory = whole(tensor)
-        self._before = self._memory.clone()
-        self._pairs = list(zip(_words(self._memory), _words(self._before), strict=True))
-
-    def differs(self) -> torch.Tensor:
-        return torch.stack([(now != before).any() for now, before in self._pairs]).any()
+        self.memory = whole(tensor)
+        self._before = self.memory.clone()
 
     def change(self, name: str) -> Change | None:
-        count = int((self._memory != self._before).sum())
+        count = int((self.memory != self._before).sum())
         if not count:
             return None
         tensor = self._tensor
@@ -65,7 +68,7 @@ class _Watched:
         return Change(name, not torch.equal(_bytes(tensor), _bytes(before)), count)
 
     def put_back(self) -> None:
-        self._memory.copy_(self._before)
+        self.memory.copy_(self._before)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
@@ -73,11 +76,10 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.detach().untyped_storage())
 
 
-def _words(memory: torch.Tensor) -> list[torch.Tensor]:
-    """Bytes as words of eight, which are compared in a quarter of the time, and the bytes behind the last word."""
-    whole_words = len(memory) // 8 * 8
-    parts = [memory[:whole_words].view(torch.int64), memory[whole_words:]]
-    return [part for part in parts if len(part)] or parts[:1]
+def _words(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Bytes one behind the other, in words of eight, which are compared in a quarter of the time."""
+    short = -sum(len(part) for part in parts) % 8
+    return torch.cat([*parts, parts[0].new_zeros(short)]).view(torch.int64)
 
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from fuzz.engine.provocation import Provocation
+from fuzz.engine.pulse import Pulse, beside
 from fuzz.engine.verdict import PathVerdict, Symptom
 from strategies.case import Case
 
@@ -23,7 +24,10 @@ JUDGING: Final = 10
 """Watchdogs that a judgement may take. It is our own work, and takes seconds where a weight is large and a processor busy."""
 
 ORPHAN_GRACE: Final = 30.0
-"""Seconds after its watchdog at which a silent child ends itself, in case its parent was killed."""
+"""Seconds after the longest that a judgement may take at which a silent child ends itself, in case its parent was killed."""
+
+ALARM_INTERVAL: Final = 1.0
+"""Seconds in which the end of a silent child is put off no more than once: that starts a thread, and costs as much as a call."""
 
 
 def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
@@ -42,6 +46,7 @@ def _serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
         watchdog: seconds that the parent waits for a sign of life.
     """
     _redirect_output(log)
+    alarm = _Alarm(JUDGING * watchdog + ORPHAN_GRACE)
     try:
         library = _start(pipe, device)
     except Exception as error:  # noqa: BLE001 - whatever keeps the child from starting is the parent's to report
@@ -49,10 +54,28 @@ def _serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
         ours = type(error).__module__.startswith("fuzz.")
         _send(pipe, {"failed": str(error) if ours else f"{type(error).__name__}: {error}"})
         return
-    while (request := _receive(pipe)) is not None:
-        if not _answer(pipe, request, library, watchdog + ORPHAN_GRACE):
+    pulse = Pulse(beside(log))
+    while (request := _receive(pipe, alarm)) is not None:
+        if not _answer(pipe, pulse, request, library, alarm):
             os._exit(0)  # the CUDA context is lost; tidying up would only fail
+
+
+class _Alarm:
+    """Ends this process when it has been silent for some seconds, also if it hangs in C code."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._put_off = seconds, -ALARM_INTERVAL
+
+    def put_off(self) -> None:
+        """Begin to count anew."""
+        if time.monotonic() - self._put_off >= ALARM_INTERVAL:
+            faulthandler.dump_traceback_later(self._seconds, exit=True)
+            self._put_off = time.monotonic()
+
+    def stop(self) -> None:
+        """Wait for as long as it takes."""
         faulthandler.cancel_dump_traceback_later()
+        self._put_off = -ALARM_INTERVAL
 
 
 def _redirect_output(log: str) -> None:
@@ -93,7 +116,7 @@ def _calibration_note(library: Any) -> str:
     )
 
 
-def _answer(pipe: Connection, request: dict[str, Any], library: Any, patience: float) -> bool:
+def _answer(pipe: Connection, pulse: Pulse, request: dict[str, Any], library: Any, alarm: _Alarm) -> bool:
     from fuzz.engine import runner  # noqa: PLC0415
 
     number = request["id"]
@@ -102,15 +125,14 @@ def _answer(pipe: Connection, request: dict[str, Any], library: Any, patience: f
     def announce(verdict: PathVerdict) -> None:
         nonlocal pending
         pending = verdict
-        faulthandler.dump_traceback_later(patience, exit=True)  # anew for each path, and each time that it is repeated
-        _send(pipe, {"id": number, "at": verdict.to_json()})
+        alarm.put_off()  # anew for each path, and each time that it is repeated
+        pulse.calls(number, verdict.to_json())
 
     def judging() -> None:
-        faulthandler.dump_traceback_later(JUDGING * patience, exit=True)
-        _send(pipe, {"id": number, "judging": True})
+        alarm.put_off()
+        pulse.judges()
 
     lost = False
-    faulthandler.dump_traceback_later(patience, exit=True)
     try:
         provocation = Provocation[request["provoke"]]
         asked = {name: request[name] for name in ("only", "skip", "profile", "survey")}
@@ -133,9 +155,12 @@ def _send(pipe: Connection, message: dict[str, Any]) -> None:
     pipe.send_bytes(json.dumps(message, allow_nan=False).encode())
 
 
-def _receive(pipe: Connection) -> dict[str, Any] | None:
+def _receive(pipe: Connection, alarm: _Alarm) -> dict[str, Any] | None:
+    if not pipe.poll():
+        alarm.stop()  # nothing to do is no silence
     try:
         message: dict[str, Any] = json.loads(pipe.recv_bytes())
     except (EOFError, OSError):
         return None
+    alarm.put_off()
     return message

@@ -7,6 +7,7 @@ import json
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+from fuzz.engine.pulse import Pulse, beside
 from strategies.case import Case, Quantization, Weight
 from tests.fuzz.engine.fake_child import READY, Do, answer, send
 
@@ -32,6 +33,7 @@ def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # 
     """Answer until the pipe closes. Other paths than `matmul_4bit` do not take the Case."""
     with contextlib.suppress(EOFError, OSError):  # the parent has hung up
         send(pipe, READY)
+        pulse = Pulse(beside(log))
         while True:
             request = json.loads(pipe.recv_bytes())
             only = request["only"]
@@ -39,7 +41,7 @@ def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # 
                 send(pipe, {"id": request["id"], "done": True})
                 continue
             request["case"]["seed"] = int(_what(request["case"]))
-            answer(pipe, request)
+            answer(pipe, pulse, request)
 
 
 def _what(case: dict[str, Any]) -> Do:

@@ -12,6 +12,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+from fuzz.engine.pulse import Pulse, beside
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 
 
@@ -44,17 +45,18 @@ def serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:  # 
         file.write("a line that the library printed\n")
     with contextlib.suppress(EOFError, OSError):  # the parent has hung up
         send(pipe, READY | {"system": READY["system"] | {"device": device}})
+        pulse = Pulse(beside(log))
         while True:
-            answer(pipe, json.loads(pipe.recv_bytes()))
+            answer(pipe, pulse, json.loads(pipe.recv_bytes()))
 
 
-def answer(pipe: Connection, request: dict[str, Any]) -> None:
+def answer(pipe: Connection, pulse: Pulse, request: dict[str, Any]) -> None:
     """One path, `matmul_4bit`, that ends as the seed says."""
     number, what = request["id"], Do(request["case"]["seed"])
     if what is Do.DIE_BEFORE:
         os._exit(3)
     pending = PathVerdict(path="matmul_4bit", surface="functional.matmul_4bit", ruling=Ruling.VALID, source="a test")
-    send(pipe, {"id": number, "at": pending.to_json()})
+    pulse.calls(number, pending.to_json())
     if what is Do.EXIT:
         ctypes.CDLL(None).exit(1)
     if what is Do.KILL:
@@ -62,7 +64,7 @@ def answer(pipe: Connection, request: dict[str, Any]) -> None:
     if what is Do.HANG:
         time.sleep(600)
     if what is Do.JUDGE:  # for longer than a call may take
-        send(pipe, {"id": number, "judging": True})
+        pulse.judges()
         time.sleep(1.5)
     if what is Do.BREAK:
         send(pipe, {"id": number, "broken": "ValueError: our own mistake"})
