@@ -31,12 +31,13 @@ _MANY: Final = 8
 
 @functools.cache
 def sizes(limit: int) -> st.SearchStrategy[int]:
-    """A size from 1 to `limit`: small, a landmark, or one or two beside it, each about as often."""
+    """A size from 1 to `limit`: small, a landmark, or one or two beside it, each of the three about as often."""
     small = range(1, min(SMALL, limit) + 1)
     marks = [mark for mark in LANDMARKS if mark <= limit]
     # One beside is odd, two beside is even and still no multiple of a warp: kernels that pack pairs tell them apart.
     beside = [size for mark in marks for size in (mark - 2, mark - 1, mark + 1, mark + 2) if size <= limit]
-    return st.sampled_from([*small, *(4 * marks), *beside])
+    longest = max(len(small), len(beside))
+    return st.sampled_from([size for sort in (small, marks, beside) if sort for _ in range(-(-longest // len(sort))) for size in sort])
 
 
 @functools.cache
@@ -44,7 +45,8 @@ def multiples(of: int, limit: int) -> st.SearchStrategy[int]:
     """A multiple of `of` up to `limit`, small multiples mostly."""
     largest = max(limit // of, 1)
     few = range(1, min(_MANY, largest) + 1)
-    return st.one_of(st.sampled_from(few), st.integers(1, largest)).map(lambda count: count * of)
+    # One choice, as in `sizes`: of two ways to the same number Hypothesis shrinks towards the one with fewer choices.
+    return st.sampled_from([*few] * -(-largest // _MANY) + [*range(1, largest + 1)]).map(lambda count: count * of)
 
 
 @functools.cache
@@ -63,8 +65,9 @@ def weight_sizes(blocksize: int) -> st.SearchStrategy[tuple[int, int]]:
 def _weight_sizes(draw: st.DrawFn, blocksize: int) -> tuple[int, int]:
     room = draw(_ROOMS)
     in_features = draw(_in_features(blocksize, room))
-    # Rounded down to a power of two, because a strategy that is built anew for each draw costs more than the draw.
-    limit = 2 ** ((room // in_features).bit_length() - 1)
+    # Rounded down to a power of two, because a strategy that is built anew for each draw costs more than the draw. Two at
+    # least: what can only be one is no choice, and Hypothesis shrinks towards fewer choices first.
+    limit = max(2, 2 ** ((room // in_features).bit_length() - 1))
     return draw(sizes(limit)), in_features
 
 
