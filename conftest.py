@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("fuzz.plugin",)
+pytest_plugins = ("fuzz.unrewritten", "fuzz.plugin")
