@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.table import header, processors, row, today
+from benchmarks.table import header, row, today
 from fuzz.commands.console import positive, say
+from fuzz.doctor.machine import cores
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 SOURCES: Final = ("conftest.py", "pyproject.toml", "fuzz", "reports", "strategies")
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = parser.parse_args(arguments).count
     usual = {name: value for name, value in os.environ.items() if name != KEEPS_NOTHING}
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("pytest", "hypothesis"))
-    say(f"Median of {count}; Python {platform.python_version()}, {versions}; {processors()} processors; {today()}.\n")
+    say(f"Median of {count}; Python {platform.python_version()}, {versions}; {cores()} processors; {today()}.\n")
     say(header("command", "bytecode", "median (s)", "longest (s)"))
     with tempfile.TemporaryDirectory() as temporary:
         bare = copied(Path(temporary))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Mapping
 
+from fuzz.doctor.machine import cores
 from reports.summary import where
 
 
@@ -26,12 +26,7 @@ def conditions(system: Mapping[str, str]) -> str:
         system: as a run says it, in `run.json` for instance.
     """
     versions = f"bitsandbytes {system['bitsandbytes']}, torch {system['torch']}"
-    return f"{versions}; {where(dict(system))}; {processors()} processors; {today()}."
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    return f"{versions}; {where(dict(system))}; {cores()} processors; {today()}."
 
 
 def today() -> str:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from _pytest.capture import CaptureManager
@@ -20,7 +20,7 @@ from fuzz.campaign.corpus import load as load_corpus
 from fuzz.campaign.mixture import Property
 from fuzz.campaign.profile import DEFAULT, PROFILES, Profile
 from fuzz.campaign.session import Options, Session
-from fuzz.distributed import gathered, instruct, reports_of, seed_of, worker_input
+from fuzz.distributed import cases_of, gathered, reports_of, runs_all, seed_of, spent_of, takes_place, worker_input
 from fuzz.engine.executor import HarnessError
 from fuzz.interruption import Interruption
 from fuzz.triage.bug import Failure
@@ -123,7 +123,8 @@ def options_of(config: pytest.Config) -> Options:
             reports=reports_of(config),
             known=load(config.getoption("--known-issues")),
             corpus=load_corpus(config.getoption("--corpus")),
-            most_cases=most_cases,
+            most_cases=cases_of(config, most_cases),
+            spent=spent_of(config),
             watchdog=profile.watchdog if watchdog is None else parse_duration(watchdog),
             wide=profile.wide,
             large=profile.large,
@@ -187,6 +188,7 @@ def start_session(config: pytest.Config) -> Session:
         interruption.check()
         progress.update(so_far, budget)
 
+    takes_place(config)
     session = Session(options_of(config), progressed, progress.observed)
     interruption.listen()
     try:
@@ -221,8 +223,8 @@ def campaign(request: pytest.FixtureRequest) -> CampaignHandle:
     left = config.stash[_PROPERTIES]
     if own not in left:
         return CampaignHandle(session, own.name, None)
-    # A worker of pytest-xdist does not know which of the others it will be given.
-    together = [own] if hasattr(config, "workerinput") else left
+    # Of a run that is not for properties alone, a worker of pytest-xdist does not know which of the others it will be given.
+    together = left if runs_all(config) else [own]
     part = sum(one.share for one in together) / sum(one.share for one in left)
     config.stash[_PROPERTIES] = [one for one in left if one not in together]
     return CampaignHandle(session, own.name, (together, part))
@@ -233,12 +235,6 @@ def expired_issues(request: pytest.FixtureRequest) -> list[KnownIssue]:
     """The rows of the known-issues file, for this release and device, whose time is up."""
     session = request.config.stash.get(_SESSION, None) or start_session(request.config)
     return session.expired
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist what all of them have to know."""
-    instruct(node)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -48,6 +48,7 @@ class Options:
         corpus: Cases that are run first, by the file that they come from.
         most_cases: Cases after which nothing more is drawn; None for no such limit.
         wide, large: whether some Cases are.
+        spent: seconds of the budget that are over when the session is made, where other processes began before.
     """
 
     device: str
@@ -60,6 +61,7 @@ class Options:
     most_cases: int | None = None
     wide: bool = False
     large: bool = False
+    spent: float = 0.0
 
 
 class Session:
@@ -78,7 +80,7 @@ class Session:
         on_observation: Callable[[Failure], None] = lambda failure: None,  # noqa: ARG005
     ) -> None:
         self.options = options
-        self.budget = Budget(options.budget)
+        self.budget = Budget(options.budget, time.monotonic() - options.spent)
         self.findings: list[Finding] = []
         self._directory = RunDirectory(options.reports)
         self._events = Events(options.reports, lambda: self.budget.elapsed)

@@ -23,10 +23,15 @@ MEMINFO: Final = Path("/proc/meminfo")
 
 def machine() -> Iterator[Line]:
     """What is there beside the GPU itself."""
-    yield _cores(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    yield _cores(cores())
     yield _memory(available_memory())
     yield _driver()
     yield _sanitizer()
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> int | None:

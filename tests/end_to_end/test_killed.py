@@ -42,6 +42,48 @@ def first_finding(reports: Path) -> bool:
     return bool(list(reports.glob("findings/*/finding.json")))
 
 
+def children(process: int) -> list[int]:
+    """The processes that one has started."""
+    numbers = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+            numbers += [int(file.parent.name)] if int(parent) == process else []
+    return numbers
+
+
+def test_the_death_of_a_worker_costs_nothing_that_was_found(tmp_path: Path) -> None:
+    """The controller starts another one in its place, and what the dead one left is in the report."""
+    reports, log = tmp_path / "reports", tmp_path / "output.txt"
+    command = [*fuzz_command(reports, budget=150, watchdog=20, target=MAIN_PROPERTY), "fuzz/test_relations.py", "--fuzz-cases", "40"]
+    command += ["-n", "1"]
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(command, cwd=PROJECT, env=environment(FAULTS), stdout=output, stderr=output, start_new_session=True)
+        try:
+            while not list(reports.glob("parts/*/gw0/findings/*/finding.json")):
+                assert process.poll() is None, f"the run ended before a worker could be killed:\n{log.read_text(encoding='utf-8')}"
+                time.sleep(0.005)
+            (worker,) = children(process.pid)
+            os.kill(worker, signal.SIGKILL)
+            found = {file.parent.name for file in reports.glob("parts/*/gw0/findings/*/finding.json")}
+            (seen,) = (announced(file.parent) for file in reports.glob("parts/*/gw0/observations.jsonl"))
+            status = process.wait(200)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    said = log.read_text(encoding="utf-8")
+    assert status == pytest.ExitCode.TESTS_FAILED, said
+    assert "worker 'gw0' crashed" in said
+    record = json.loads((reports / "run.json").read_text(encoding="utf-8"))
+    assert found <= {entry["slug"] for entry in record["findings"]}, said
+    assert seen
+    assert all(observation in announced(reports) for observation in seen), "each has the seed of its worker"
+    lines = [json.loads(line) for line in (reports / "events.ndjson").read_text(encoding="utf-8").splitlines()]
+    seeds = {line["worker"]: line["seed"] for line in lines if line["event"] == "started"}
+    assert seeds["gw1"] == seeds["gw0"] + 1, "who takes its place draws something else"
+
+
 def kill_when(reports: Path, reached: Callable[[Path], bool]) -> None:
     """Start a run, and kill it and its children as soon as `reached` holds."""
     command = fuzz_command(reports, budget=120, watchdog=20, target=MAIN_PROPERTY)

@@ -17,7 +17,7 @@ import pytest
 
 from reports.events import read_events
 
-from .commands import EVERYTHING, MAIN_PROPERTY, PROJECT, Ended, FuzzRun, environment, fuzz_command, run
+from .commands import EVERYTHING, MAIN_PROPERTY, PROJECT, SEED, Ended, FuzzRun, environment, fuzz_command, run
 
 FAULTS: Final = ("shape", "exception")
 STOPPED: Final = 60.0
@@ -157,6 +157,9 @@ def test_workers_of_xdist_are_one_run(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (reports / "parts").exists()
     assert (reports / "findings" / entry["slug"] / "repro.py").is_file()
     assert {event.get("worker") for event in events(reports)} == {"gw0", "gw1"}
-    assert len({event["seed"] for event in events(reports) if event["event"] == "started"}) == 1
+    seeds = {event["worker"]: event["seed"] for event in events(reports) if event["event"] == "started"}
+    assert seeds == {"gw0": SEED, "gw1": SEED + 1}, "each draws something else, and all of it can be drawn again"
+    assert 40 <= done.record["cases"] <= 42, done.explain("the Cases are shared")
+    assert "2 workers on the CPU" in done.ended.output, done.explain("the controller says where they work")
     assert done.ended.output.count("\n::error title=") == 1, done.explain("an annotation for the finding")
     assert page.read_text(encoding="utf-8").count("## bnb4-fuzz") == 1

@@ -220,6 +220,12 @@ def test_a_run_without_failures(world: World) -> None:
     assert (session.findings, world.run.findings, world.observations) == ([], [], [])
 
 
+def test_what_is_spent_of_the_budget_is_not_there_any_more(world: World) -> None:
+    session = Session(Options(device="cpu", budget=60.0, seed=1, reports=world.reports, spent=25.0))
+    assert 30.0 < session.budget.left <= 35.0
+    session.close()
+
+
 def test_a_session_cannot_be_used_before_it_was_started(world: World) -> None:
     session = Session(Options(device="cpu", budget=1.0, seed=1, reports=world.reports))
     with pytest.raises(HarnessError, match="the session was not started"):

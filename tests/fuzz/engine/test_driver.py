@@ -33,7 +33,12 @@ def nvml(*gpus: tuple[int, int], status: int = 0) -> Library:
         major._obj.value, minor._obj.value = gpus[(device.value or 0) - 1]
         return status
 
+    def memory(device: ctypes.c_void_p, found: Any) -> int:
+        found._obj.total, found._obj.free = 141 * 2**30, (device.value or 0) * 2**30
+        return status
+
     return Library(
+        nvmlDeviceGetMemoryInfo=memory,
         nvmlInit_v2=lambda: status,
         nvmlDeviceGetCount_v2=count,
         nvmlDeviceGetHandleByIndex_v2=handle,
@@ -67,11 +72,17 @@ def test_capabilities_of_all_gpus(monkeypatch: pytest.MonkeyPatch, gpus: tuple[t
     assert driver.capabilities() == expected
 
 
+def test_free_memory_of_all_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one of these has twice as much as the first."""
+    install(monkeypatch, libnvidia_ml=nvml((9, 0), (9, 0)))
+    assert driver.free_memory() == [2**30, 2 * 2**30]
+
+
 def test_where_nvml_cannot_be_asked_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
-    assert driver.capabilities() == set()
+    assert (driver.capabilities(), driver.free_memory()) == (set(), [])
     install(monkeypatch, libnvidia_ml=nvml((9, 0), status=9))
-    assert driver.capabilities() == set()
+    assert (driver.capabilities(), driver.free_memory()) == (set(), [])
 
 
 @pytest.mark.parametrize(("status", "expected"), [(driver.NOT_INITIALIZED, False), (0, True), (201, True)])
