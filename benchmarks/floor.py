@@ -1,9 +1,13 @@
 """The floor: the calls that Cases make, one after the other in one process, and nothing judged.
 
-python -m benchmarks.floor FILE --device cuda    prints a line of JSON: seconds, calls, outputs
+python -m benchmarks.floor FILE --device cuda    prints at last a line of JSON: seconds, calls, outputs
 
 FILE is a list of [Case, names of its paths]. Tensors are built, laid out and quantized as a run does it, and then each path
 is called, for a relation twice. The GPU is waited for once, at the end.
+
+Before the clock starts all of it is done once, so that kernels are loaded: with a line before each Case, and waiting for the GPU
+after it. What reads beyond its memory may end this process though it has not ended another one, and the last line says which
+Case that was.
 """
 
 from __future__ import annotations
@@ -15,7 +19,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import fuzz.engine.environment  # noqa: F401 - before torch
 
@@ -29,9 +32,6 @@ from fuzz.engine.library import Library, inspect_library
 from fuzz.engine.path import Path as Way
 from fuzz.engine.tensors import build
 from strategies.case import Case
-
-WARM_UP: Final = 100
-"""Cases that are called before the clock starts: the first launch of each kernel loads its code."""
 
 Job = tuple[Case, list[str]]
 """A Case and its paths."""
@@ -57,16 +57,27 @@ def _results(path: Way, prepared: Prepared) -> Iterator[torch.Tensor]:
             yield path.run(related[1])
 
 
+def rehearse(jobs: Sequence[Job], library: Library) -> None:
+    """Do all jobs, and say of each that it begins."""
+    for number, (case, names) in enumerate(jobs):
+        say(json.dumps({"at": number}))
+        call(case, names, library)
+        _wait(library)
+    say(json.dumps({"rehearsed": len(jobs)}))
+
+
 def measure(jobs: Sequence[Job], library: Library) -> dict[str, float]:
     """Seconds, calls and outputs of all jobs."""
-    for case, names in jobs[:WARM_UP]:
-        call(case, names, library)
     began = time.perf_counter()
     done = [call(case, names, library) for case, names in jobs]
-    if library.device == "cuda":
-        torch.cuda.synchronize()
+    _wait(library)
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "calls": sum(counts for counts, _ in done), "outputs": sum(outputs for _, outputs in done)}
+
+
+def _wait(library: Library) -> None:
+    if library.device == "cuda":
+        torch.cuda.synchronize()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = [(Case.from_json(case), names) for case, names in json.loads(options.file.read_text(encoding="utf-8"))]
     library = inspect_library(options.device)
     runner.quiet()
+    rehearse(jobs, library)
     say(json.dumps(measure(jobs, library)))
     return 0
 

@@ -34,6 +34,8 @@ from fuzz.engine.verdict import ENDING, CaseResult
 from strategies.case import Case
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
+MOST_LOST: Final = 100
+"""Cases that end the floor until it is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,24 +102,43 @@ def _counting(progress: Progress, case: Case) -> Callable[[CaseResult], None]:
     return lambda result: progress.count(case, result)
 
 
-def floor(jobs: Sequence[Job], device: str) -> dict[str, float]:
-    """What `benchmarks.floor` measures, in a process of its own: this one must not initialise CUDA."""
+def floor(jobs: Sequence[Job], device: str) -> tuple[list[Job], dict[str, float]]:
+    """The jobs that can be done without the child's precautions, and what `benchmarks.floor` measures of them.
+
+    Raises:
+        HarnessError: it cannot run.
+    """
+    kept = list(jobs)
+    for _ in range(MOST_LOST):
+        lines, words = _bare(kept, device)
+        if lines and "seconds" in lines[-1]:
+            return kept, lines[-1]
+        if not lines or "at" not in lines[-1]:  # it did not begin, or ended where all had gone well before
+            raise HarnessError(f"the floor ended by itself: {words}")
+        del kept[int(lines[-1]["at"])]
+    raise HarnessError(f"the floor ended more than {MOST_LOST} times")
+
+
+def _bare(jobs: Sequence[Job], device: str) -> tuple[list[dict[str, float]], str]:
+    """What the floor prints, and its last words. It is a process of its own: this one must not initialise CUDA."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "cases.json"
         file.write_text(json.dumps([[case.to_json(), names] for case, names in jobs]), encoding="utf-8")
         command = [sys.executable, "-m", "benchmarks.floor", str(file), "--device", device]
         hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
-        done = subprocess.run(command, cwd=PROJECT, env=os.environ | hidden, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
-    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return measured
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            command, cwd=PROJECT, env=os.environ | hidden, capture_output=True, text=True, errors="replace", check=False
+        )
+    # A line that the library prints is none of ours, and what it prints may stand before one.
+    lines = [json.loads(line[line.index("{") :]) for line in done.stdout.splitlines() if line.endswith("}") and "{" in line]
+    return lines, (done.stderr.splitlines() or [f"exit status {done.returncode}"])[-1]
 
 
 def measure(executor: Executor, seed: int, count: int) -> Measured:
     """All four, one after the other."""
     drawn_cases, drawing = drawn(seed, count)
-    jobs = survivors(executor, drawn_cases)
+    jobs, bare = floor(survivors(executor, drawn_cases), executor.start().system["device"])
     cases = [case for case, _ in jobs]
-    bare = floor(jobs, executor.start().system["device"])
     return Measured(
         cases=len(cases),
         left_out=len(drawn_cases) - len(cases),

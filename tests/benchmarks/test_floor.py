@@ -53,6 +53,7 @@ def test_it_reads_cases_and_prints_what_they_took(tmp_path: Path, capsys: pytest
     file = tmp_path / "cases.json"
     file.write_text(json.dumps([[PLAIN.to_json(), ["matmul_4bit"]]] * 3), encoding="utf-8")
     assert floor.main([str(file), "--device", "cpu"]) == 0
-    measured = json.loads(capsys.readouterr().out)
+    *rehearsed, measured = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rehearsed == [{"at": 0}, {"at": 1}, {"at": 2}, {"rehearsed": 3}]
     assert (measured["calls"], measured["outputs"]) == (3, 3 * 3 * 64)
     assert measured["seconds"] > 0

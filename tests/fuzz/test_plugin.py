@@ -49,6 +49,12 @@ def test_bad_options_are_usage_errors_in_one_sentence(arguments: list[str], sent
     assert "ERROR" in line or "error" in line
 
 
+def test_with_workers_a_bad_option_is_one_usage_error_too() -> None:
+    done = run("-n", "2", "--fuzz-budget", "10x")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert (done.stdout + done.stderr).count("ERROR: '10x' is not a duration; write 30s, 10m or 2h") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
