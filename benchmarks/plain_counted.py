@@ -29,18 +29,28 @@ class _Counted:
     """The check of the plain test, which writes down what it is given, and stops when the time is over."""
 
     def __init__(self, check: Any, seconds: float, file: TextIO) -> None:
-        self._check, self._file = check, file
-        self._end = time.monotonic() + seconds
+        self._check, self._file, self._seconds = check, file, seconds
+        self._began = time.monotonic()
 
     def __call__(self, product: Any) -> None:
-        if time.monotonic() > self._end:
+        if self.elapsed > self._seconds:
             raise _Over
-        _write(self._file, {"tried": plain(product)})
+        self.write("tried", plain(product))
         try:
             self._check(product)
         except Exception as error:
             error.product = product  # type: ignore[attr-defined]  # what Hypothesis reports is the last one that it raised
             raise
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this was made."""
+        return time.monotonic() - self._began
+
+    def write(self, name: str, value: Any) -> None:
+        """Write a line, at once."""
+        self._file.write(json.dumps({name: value, "seconds": round(self.elapsed, 3)}) + "\n")
+        self._file.flush()
 
 
 def plain(product: Any) -> dict[str, Any]:
@@ -76,11 +86,6 @@ def search(test: Any, strategy: Any, *, seed: int, first_only: bool) -> list[Any
     return []
 
 
-def _write(file: TextIO, line: dict[str, Any]) -> None:
-    file.write(json.dumps(line) + "\n")
-    file.flush()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the test."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plain_counted", description="Run the plain test, and count.")
@@ -96,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with options.file.open("w", encoding="utf-8") as file:
         counted = _Counted(plain_test.check, options.seconds, file)
         reported = search(counted, plain_test.PRODUCTS, seed=options.seed, first_only=options.first_only)
-        _write(file, {"reported": [plain(product) for product in reported]})
+        counted.write("reported", [plain(product) for product in reported])
     return 0
 
 

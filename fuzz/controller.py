@@ -10,7 +10,7 @@ from _pytest.terminal import TerminalReporter
 
 from fuzz.distributed import elapsed, instruct, only_fuzzes, release, run_of, workers_of
 from fuzz.heartbeat import Heartbeat
-from fuzz.placement import described
+from fuzz.placement import counted, described
 from fuzz.plugin import PLAIN_INTERVAL, options_of
 from reports.so_far import so_far
 
@@ -63,7 +63,7 @@ def _say_progress(config: pytest.Config, budget: float) -> None:
     if left > 0:
         done = so_far(config.getoption("--reports-dir"), run_of(config) or "")
         counts = f"{done.cases} cases, {done.rate:.0f} cases/s, {done.findings} findings"
-        _say(config, f"{done.workers} workers, {counts}, {left:.0f} s left")
+        _say(config, f"{counted(done.workers, 'worker')}, {counts}, {left:.0f} s left")
 
 
 def _say(config: pytest.Config, line: str) -> None:

@@ -74,11 +74,19 @@ def described(workers: int, environment: Mapping[str, str], device: str) -> Iter
     machine = [] if device == "cpu" else free_memory()
     usable = gpus(environment, len(machine)) if machine else ()
     each = math.ceil(workers / len(usable)) if usable else workers
-    where = f"on {len(usable)} GPU{'s' if len(usable) > 1 else ''}, {each} on each" if usable else "on the CPU"
-    yield f"{workers} workers {where}, {environment.get(THREADS) or threads(workers)} threads of the host for each of their children"
+    where = " on the CPU" if device == "cpu" else ""
+    if usable:
+        where = f" on {counted(len(usable), 'GPU')}, {each} on each"
+    own = environment.get(THREADS) or threads(workers)
+    yield f"{counted(workers, 'worker')}{where}; threads of the host for each of their children: {own}"
     needed, free = each * CHILDREN * CONTEXT, min(_of(usable, machine), default=0)
     if usable and needed > free:
         yield f"note: {each} workers on a GPU may take {gibibytes(needed)}, and {gibibytes(free)} are free; fewer of them would be safe"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _of(usable: tuple[str, ...], machine: list[int]) -> list[int]:

@@ -51,7 +51,7 @@ def test_the_smallest_product_that_fails_is_reported() -> None:
     check, file = counted(range(17, 1001))
     assert search(check, PRODUCTS, seed=1, first_only=True) == [Product(17)]
     lines = [json.loads(line) for line in file.getvalue().splitlines()]
-    assert {"tried": {"number": 17, "dtype": "float16"}} in lines
+    assert {"number": 17, "dtype": "float16"} in [line["tried"] for line in lines]
 
 
 def test_several_failures_are_reported_where_that_is_asked_for() -> None:
@@ -78,14 +78,14 @@ PRODUCT = {"outputs": 3, "terms": 64, "rows": 2, "dtype": "float32", "quant_type
 
 
 def test_a_process_that_ended_without_a_word_died_of_what_it_tried_last() -> None:
-    text = "".join(json.dumps({"tried": {**PRODUCT, "seed": seed}}) + "\n" for seed in (1, 2)) + '{"tried"'
-    done = read(text, 3.0)
-    assert (done.cases, done.died, [case.seed for case in done.reported]) == (2, True, [2])
+    text = "".join(json.dumps({"tried": {**PRODUCT, "seed": seed}, "seconds": seed / 2}) + "\n" for seed in (1, 2)) + '{"tried"'
+    done = read(text)
+    assert (done.seconds, done.cases, done.died, [case.seed for case in done.reported]) == (1.0, 2, True, [2])
 
 
 @pytest.mark.parametrize("reported", [[], [PRODUCT]])
 def test_what_it_says_at_last_is_what_it_reports(reported: list[dict[str, object]]) -> None:
-    done = read(json.dumps({"tried": PRODUCT}) + "\n" + json.dumps({"reported": reported}) + "\n", 3.0)
+    done = read(json.dumps({"tried": PRODUCT, "seconds": 0.1}) + "\n" + json.dumps({"reported": reported, "seconds": 3.0}) + "\n")
     assert (done.died, len(done.reported)) == (False, len(reported))
 
 

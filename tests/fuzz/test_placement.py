@@ -68,12 +68,18 @@ def test_the_processors_are_shared_out(workers: int, threads: str) -> None:
 def test_a_number_of_threads_that_the_caller_has_set_stays() -> None:
     assert THREADS not in environment_of(Place(0, 4), {THREADS: "7"}, "cpu")
     (line,) = described(4, {THREADS: "7"}, "cpu")
-    assert line == "4 workers on the CPU, 7 threads of the host for each of their children"
+    assert line == "4 workers on the CPU; threads of the host for each of their children: 7"
 
 
 def test_where_the_workers_work_is_said() -> None:
-    assert list(described(6, {}, "auto")) == ["6 workers on 4 GPUs, 2 on each, 2 threads of the host for each of their children"]
-    assert next(described(2, {VISIBLE: "3"}, "cuda")).startswith("2 workers on 1 GPU, 2 on each, ")
+    assert list(described(6, {}, "auto")) == ["6 workers on 4 GPUs, 2 on each; threads of the host for each of their children: 2"]
+    assert next(described(2, {VISIBLE: "3"}, "cuda")).startswith("2 workers on 1 GPU, 2 on each; ")
+    assert next(described(1, {VISIBLE: ""}, "auto")).startswith("1 worker; ")
+
+
+def test_what_cannot_be_known_without_nvml_is_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "free_memory", list)
+    assert list(described(2, {VISIBLE: "0,1"}, "auto")) == ["2 workers; threads of the host for each of their children: 8"]
 
 
 def test_more_workers_than_have_room_are_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
