@@ -42,6 +42,7 @@ def test_what_is_the_project_s_own_still_is() -> None:
 
 
 def test_python_s_own_finder_is_back_in_its_place() -> None:
-    """Before it came pytest's, which rewrites the assertions of the tests."""
+    """Before it comes pytest's, which rewrites the assertions of the tests."""
+    (pytests,) = [index for index, finder in enumerate(sys.meta_path) if "Rewriting" in type(finder).__name__]
     assert sys.meta_path.count(PathFinder) == 1
-    assert "Rewriting" in type(sys.meta_path[0]).__name__
+    assert pytests < sys.meta_path.index(PathFinder)
