@@ -13,7 +13,7 @@ SIGNATURES: Final = {
     "loud": _FAILURE + "activation.dtype=float16",
     "quiet_blocks": _FAILURE + "bias=True, quantization.blocksize=1024, quantization.compress_statistics=True, quantization.quant_type=fp4",
     "quiet_rows": _FAILURE + "activation.rows=large, bias=True, quantization.blocksize=32",
-    "quiet_odd": _FAILURE + "quantization.blocksize=256, quantization.compress_statistics=True, weight.in_features=odd+large",
+    "quiet_odd": _FAILURE + "quantization.blocksize=128, quantization.compress_statistics=True, weight.in_features=odd+large",
     "quiet_rank": _FAILURE + "activation.rank=3, quantization.quant_type=fp4, weight.out_features=aligned",
 }
 """The one signature that each fault has, whatever the seed."""

@@ -8,7 +8,7 @@ from .commands import MAIN_PROPERTY, FuzzRun, fuzz_command, run
 from .quiet import LOUD, QUIET, SIGNATURES, known
 
 CASES = 3000
-SEED = 2
+SEED = 0
 """Among the Cases that it draws each of the quiet faults shows more than ten times; with some seeds one is missed by the draw."""
 BUDGET = 420.0
 """Seconds; two slow cores take about 270."""

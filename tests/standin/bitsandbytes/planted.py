@@ -142,7 +142,9 @@ FAULTS: Final = (
     Fault(
         name="quiet_odd",
         function="matmul_4bit",
-        condition=lambda call: call.shape[1] % 2 == 1 and call.shape[1] >= 33 and call.nested and call.blocksize == 256,
+        condition=lambda call: (
+            call.shape[1] % 2 == 1 and call.shape[1] >= 33 and call.nested and call.blocksize == 128 and call.quant_type == "nf4"
+        ),
         effect=_shift,
     ),
     Fault(
@@ -154,6 +156,8 @@ FAULTS: Final = (
             and call.shape[0] % 32 == 0
             and call.quant_type == "fp4"
             and call.blocksize == 64
+            and not call.nested
+            and call.bias is None
         ),
         effect=_shift,
     ),
