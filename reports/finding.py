@@ -65,6 +65,8 @@ class Finding:
         provoked: for what failed in some processes only, how often it did under conditions that provoke races, by name.
         sightings: where it was seen; several after runs were merged.
         errors: where in the output numbers are wrong, of the minimal Case and of the worst one, by the names in `reports.errors`.
+        not_seen_on: hardware on which runs judged the path on a release that has the defect, and did not see it: number of verdicts
+            by name; filled by a merge.
         sanitizer: what each tool of compute-sanitizer that `python -m fuzz confirm` ran reported of the script.
     """
 
@@ -99,6 +101,7 @@ class Finding:
     sightings: tuple[Sighting, ...] = ()
     errors: dict[str, ErrorGrid] = field(default_factory=dict)
     sanitizer: tuple[SanitizerReport, ...] = ()
+    not_seen_on: dict[str, int] = field(default_factory=dict)
     signature: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -191,7 +194,11 @@ _MEMBERS: Final[dict[str, schema.Check]] = {
 }
 """What is in the file, by the names of the attributes."""
 
-_LATER: Final[dict[str, schema.Check]] = {"errors": schema.mapping(schema.json_object), "sanitizer": schema.array(schema.json_object)}
+_LATER: Final[dict[str, schema.Check]] = {
+    "errors": schema.mapping(schema.json_object),
+    "sanitizer": schema.array(schema.json_object),
+    "not_seen_on": schema.mapping(schema.count),
+}
 """What older files of this format lack."""
 
 

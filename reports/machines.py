@@ -6,6 +6,8 @@ from typing import Final
 
 from reports.extent import Sighting
 from reports.finding import Finding
+from reports.hardware import hardware
+from reports.only_on import not_seen
 from reports.text import prose
 
 _LABELS: Final = {
@@ -22,16 +24,16 @@ _LABELS: Final = {
 
 
 def system_info(finding: Finding) -> str:
-    """What upstream's bug form asks for under System Info, and all places where the defect was seen if there are several."""
+    """What upstream's bug form asks for under System Info, then all places where the defect was seen if there are several, and was not."""
     system = "\n".join(f"- {words}: {prose(finding.system[key])}" for key, words in _LABELS.items() if key in finding.system)
-    if len(finding.sightings) < 2:  # noqa: PLR2004
-        return system
-    return f"{system}\n\nSeen on:\n\n" + "\n".join(_sighting(sighting) for sighting in finding.sightings)
+    several = len(finding.sightings) > 1
+    seen = "Seen on:\n\n" + "\n".join(_sighting(sighting) for sighting in finding.sightings) if several else ""
+    return "\n\n".join(part for part in (system, seen, not_seen(finding)) if part)
 
 
 def _sighting(sighting: Sighting) -> str:
     system = sighting.system
     versions = [f"{_LABELS[key]} {prose(system[key])}" for key in ("bitsandbytes", "torch") if key in system]
-    hardware = system.get("gpu") or system.get("cpu") or system.get("device") or ""
-    places = ", ".join([*versions, *([prose(hardware)] if hardware else [])]) or "an unknown machine"
+    device = hardware(system)
+    places = ", ".join([*versions, *([prose(device)] if device else [])]) or "an unknown machine"
     return f"- {places}: {sighting.observed} {'case' if sighting.observed == 1 else 'cases'}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from reports.finding import Finding
+from reports.hardware import hardware
 
 _DIGITS: Final = 16
 """Hexadecimal digits of a digest: two defects in a thousand share one by chance once in 10^13 trackers."""
@@ -34,8 +35,7 @@ def sightings(finding: Finding) -> tuple[str, ...]:
 
 
 def _sighting(signature: str, system: Mapping[str, str]) -> str:
-    hardware = system.get("gpu") or system.get("cpu") or system.get("device", "")
-    return f"<!-- bnb4-fuzz seen {_digest(signature, system.get('bitsandbytes', ''), hardware)} -->"
+    return f"<!-- bnb4-fuzz seen {_digest(signature, system.get('bitsandbytes', ''), hardware(system))} -->"
 
 
 def _digest(*texts: str) -> str:

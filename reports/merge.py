@@ -14,15 +14,13 @@ from reports.errors import MINIMAL, WORST
 from reports.extent import Sighting
 from reports.files import write_json, write_text
 from reports.finding import Finding
-from reports.run import ReportsError, RunDirectory, RunRecord
+from reports.not_seen import not_seen_on
+from reports.run import MERGED, ReportsError, RunDirectory, RunRecord
 from reports.sanitizer import SanitizerReport
 from reports.smallest import size
 from reports.space import united as space_of_all
 from reports.stored import StoredFinding, StoredRun, Warn, is_reports, read_run
 from reports.unconfirmed import unconfirmed
-
-MERGED: Final = "merged"
-"""The reason to stop in the `run.json` of a merge."""
 
 _STATES: Final = ("seen", "looks fixed", "not met")
 """States of a row of the known-issues file; of several runs the first one holds."""
@@ -64,7 +62,7 @@ def merge(roots: Sequence[Path], into: Path, warn: Warn) -> Merged:
 def united(runs: Sequence[StoredRun]) -> Merged:
     """Several runs as one."""
     signatures = dict.fromkeys(signature for run in runs for signature in run.findings)
-    findings = [_one([run.findings[signature] for run in runs if signature in run.findings]) for signature in signatures]
+    findings = [_one([run.findings[signature] for run in runs if signature in run.findings], runs) for signature in signatures]
     slugs = {item.finding.slug for item in findings}
     return Merged(
         record=_record(runs, [item.finding for item in findings]),
@@ -74,7 +72,7 @@ def united(runs: Sequence[StoredRun]) -> Merged:
     )
 
 
-def _one(same: Sequence[StoredFinding]) -> StoredFinding:
+def _one(same: Sequence[StoredFinding], runs: Sequence[StoredRun]) -> StoredFinding:
     """The finding with the smallest Case, of those that are verified if any is, with what the others add to it."""
     kept = min(same, key=lambda item: (not item.finding.verified, size(item.finding.case)))
     findings = [item.finding for item in same]
@@ -87,7 +85,8 @@ def _one(same: Sequence[StoredFinding]) -> StoredFinding:
         "errors": {name: grid for name, grid in grids.items() if grid is not None},
         "sanitizer": _sanitizer(kept.finding, findings),
     }
-    return StoredFinding(dataclasses.replace(kept.finding, **changes), kept.script)
+    merged = dataclasses.replace(kept.finding, **changes)
+    return StoredFinding(dataclasses.replace(merged, not_seen_on=not_seen_on(merged, findings, runs)), kept.script)
 
 
 def _sightings(findings: Iterable[Finding]) -> tuple[Sighting, ...]:

@@ -22,6 +22,9 @@ came later have defaults, so that a file without them can be read, and a program
 RUNNING: Final = "running"
 """The reason to stop of a run that goes on, or was killed."""
 
+MERGED: Final = "merged"
+"""The reason to stop of several runs that were merged."""
+
 
 class ReportsError(RuntimeError):
     """The reports directory cannot be used."""

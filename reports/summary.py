@@ -9,6 +9,7 @@ from reports.affected import sentence
 from reports.coverage import lines
 from reports.finding import Finding
 from reports.issue import title
+from reports.only_on import only_on
 from reports.run import RunRecord
 from reports.text import one_line
 
@@ -51,6 +52,8 @@ def _new(findings: Sequence[Finding], root: Path) -> Iterator[str]:
         yield f"       {root / 'findings' / finding.slug}"
         if affects := sentence(finding):
             yield f"       {affects}"
+        if device := only_on(finding):
+            yield f"       seen on {one_line(device)} only"
 
 
 def _known(record: RunRecord) -> Iterator[str]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from fuzz.commands.console import say
 from reports.merge import Merged
 from reports.merge import merge as merge_reports
+from reports.only_on import only_on
 from reports.page.at_end import page_line
 from reports.run import ReportsError
+from reports.text import one_line
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,24 +29,30 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def merge(roots: Sequence[Path], into: Path) -> int:
     """Merge the reports directories `roots`, say what is in the result and where its page is, and return the exit status."""
+    return 2 if merged(roots, into) is None else 0
+
+
+def merged(roots: Sequence[Path], into: Path) -> Merged | None:
+    """The same for other commands; returns what was merged, None if that was said to be impossible."""
     try:
-        merged = merge_reports(roots, into, lambda text: say(f"warning: {text}", error=True))
+        result = merge_reports(roots, into, lambda text: say(f"warning: {text}", error=True))
     except ReportsError as error:
         say(f"could not merge: {error}", error=True)
-        return 2
+        return None
     except OSError as error:
         say(f"could not merge: cannot write {error.filename or into}: {error.strerror}", error=True)
-        return 2
-    _print(merged, len({root.resolve() for root in roots}), into)
+        return None
+    _print(result, len({root.resolve() for root in roots}), into)
     say(page_line(into))
-    return 0
+    return result
 
 
 def _print(merged: Merged, runs: int, into: Path) -> None:
     for item in merged.findings:
         finding = item.finding
         state = "finding" if finding.verified else "not verified"
-        say(f"{state}: {finding.signature}  [{_counted(finding.observed, 'case')} on {_counted(len(finding.sightings), 'system')}]")
+        only = f", {one_line(device)} only" if (device := only_on(finding)) else ""
+        say(f"{state}: {finding.signature}  [{_counted(finding.observed, 'case')} on {_counted(len(finding.sightings), 'system')}{only}]")
     record = merged.record
     verified = sum(item.finding.verified for item in merged.findings)
     numbers = f"{_counted(verified, 'finding')}, {len(record.unconfirmed)} unconfirmed, {_counted(record.cases, 'case')}"

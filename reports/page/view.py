@@ -15,6 +15,7 @@ from reports.finding import Finding
 from reports.issue import expectation, other_paths, title, what_happens
 from reports.machines import system_info
 from reports.memory_safety import memory_safety
+from reports.only_on import only_on
 from reports.page.changes import Changes, State, changes
 from reports.page.finding_pictures import pictures
 from reports.page.load import Shown
@@ -35,6 +36,7 @@ class FindingView:
 
     Attributes:
         anchor: its id in the page.
+        only: the one type of device that shows it where others were tried; empty if there are several.
         sentence: for what it fails.
         what: what happens with the minimal Case.
         pictures: where the numbers are wrong, or the shapes.
@@ -45,6 +47,7 @@ class FindingView:
     finding: Finding
     anchor: str
     title: str
+    only: str
     script: str
     sentence: Markup
     what: Markup
@@ -146,6 +149,7 @@ def _finding(item: StoredFinding, number: int, shown: Shown) -> FindingView:
         finding=finding,
         anchor=f"finding-{number}",
         title=title(finding),
+        only=only_on(finding),
         script=item.script or "",
         sentence=to_html(sentence(finding)),
         what=to_html(what_happens(finding).partition("\n")[2]),  # its first line is what the page has as a table

@@ -47,6 +47,11 @@ def test_new_findings_each_with_its_folder_and_what_is_affected() -> None:
     ]
 
 
+def test_a_defect_that_one_type_of_device_shows_is_marked() -> None:
+    item = finding(not_seen_on={"another one": 3})
+    assert list(summary_lines(RECORD, [item], ROOT))[-1] == "       seen on a processor only"
+
+
 def test_known_defects_that_were_seen_are_a_line_each() -> None:
     rows = [known("gemv ignores strides"), known("one element", cases=1, link="unreported"), known("not drawn", "not met", 0)]
     assert lines_of(known=rows)[2:] == [

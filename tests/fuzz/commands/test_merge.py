@@ -29,6 +29,16 @@ def test_a_line_for_each_finding_and_one_for_all(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "m" / "findings" / elsewhere.slug / "issue.md").is_file()
 
 
+def test_a_defect_that_one_type_of_gpu_shows_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours, theirs = ({**SYSTEM, "device": "cuda", "gpu": name} for name in ("NVIDIA H200", "Tesla T4"))
+    item = finding(system=ours)
+    one = write_run(tmp_path / "a", [item], run=record(system=ours))
+    two = write_run(tmp_path / "b", run=record(system=theirs, paths={item.path: 30}))
+    assert main(["merge", str(one), str(two), "--into", str(tmp_path / "m")]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"finding: {item.signature}  [17 cases on 1 system, NVIDIA H200 only]"
+    assert '<span class="tag">NVIDIA H200 only</span>' in (tmp_path / "m" / "index.html").read_text(encoding="utf-8")
+
+
 def test_what_cannot_be_read_is_a_warning_and_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_run(tmp_path / "a", [sized(2)], [of(sized(2))])
     with (root / "observations.jsonl").open("a", encoding="utf-8") as file:
