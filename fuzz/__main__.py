@@ -5,6 +5,7 @@ python -m fuzz replay PATH...           run findings or bare Cases again
 python -m fuzz bisect FINDING           run a finding on several releases of bitsandbytes
 python -m fuzz confirm FINDING...       run findings' scripts under compute-sanitizer
 python -m fuzz merge DIR... --into DIR  make one reports directory of several
+python -m fuzz fleet --shards ...       fuzz on the machines of a Ray cluster
 python -m fuzz remember STATE [DIR...]  keep what a nightly job knows
 python -m fuzz calibrate                measure which emulations this device's kernels agree with
 python -m fuzz selfcheck                let the oracle find planted faults
@@ -19,7 +20,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-COMMANDS: Final = ("doctor", "replay", "bisect", "confirm", "merge", "remember", "calibrate", "selfcheck", "kernels")
+COMMANDS: Final = ("doctor", "replay", "bisect", "confirm", "merge", "fleet", "remember", "calibrate", "selfcheck", "kernels")
 """Modules of `fuzz.commands`, by the names of the commands."""
 
 

@@ -1,0 +1,1 @@
+"""A fleet, with clusters that do as they are told."""
