@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.end_to_end.commands import PROJECT
 from tests.reports.markdown import parse
 
 PAGES = sorted(DOCS.glob("*.md"))
+NEEDS = {"fleet": "ray"}
+"""Packages that the examples of a page need and that not every environment has."""
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -22,6 +25,8 @@ def links_of(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_examples_of_a_page_do_what_it_says(tmp_path: Path, page: Path) -> None:
+    if (package := NEEDS.get(page.stem)) and importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
     run(page.read_text(encoding="utf-8"), copy_sources(tmp_path))
 
 
