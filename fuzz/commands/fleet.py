@@ -136,7 +136,8 @@ def fleet(wanted: Wanted, cluster: Cluster) -> int:
         say(f"could not start: {sentence}", error=True)
         return 2
     plan = wanted.plan
-    say(f"fleet of {len(wanted.shards)} shards: budget {plan.budget:g} s each, seed {plan.seed}, reports in {wanted.into}")
+    names = " ".join(shard.name for shard in wanted.shards)
+    say(f"fleet: {names}; budget {plan.budget:g} s each, seed {plan.seed}, reports in {wanted.into}")
     with asked_to_stop() as stopping:
         ships = Fleet(Surroundings(cluster=cluster, into=wanted.into / "shards", tell=say), stopping)
         whole = _ran(ships, wanted) and not stopping()

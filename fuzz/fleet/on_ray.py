@@ -19,7 +19,7 @@ from fuzz.fleet.order import News, Order
 from fuzz.fleet.shard import CPU, Shard
 from fuzz.fleet.shard_run import ShardRun
 from fuzz.fleet.sources import staged
-from reports.text import one_line
+from reports.text import short
 
 LOCAL: Final = "local"
 """The address of a cluster that is started on this machine, and ends with the fleet."""
@@ -32,6 +32,9 @@ GOODBYE: Final = 10.0
 
 KNOCK: Final = 10.0
 """Seconds in which the head of a cluster has to take a connection."""
+
+LONGEST: Final = 200
+"""Characters of a message of Ray that are shown."""
 
 _TYPE: Final = "accelerator_type:"
 _HOST_AND_PORT: Final = re.compile(r"([^:/]+):([0-9]{1,5})")
@@ -158,4 +161,4 @@ def _sentence(error: BaseException) -> str:
     """The first line that says something; Ray's messages have many."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return one_line(lines[0]) if lines else type(error).__name__
+    return short(lines[0], LONGEST) if lines else type(error).__name__

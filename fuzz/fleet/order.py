@@ -77,8 +77,8 @@ class News:
 
     Attributes:
         place: the machine that it runs on, for people.
-        files: texts by name in its reports directory, of the files that have changed since it was asked before.
-        status: exit status of its pytest, negative for a signal; None while it runs.
+        files: texts by name in its reports directory, of files that have changed since it was asked before.
+        status: exit status of its pytest, negative for a signal; None while it runs, and while there is more to send.
     """
 
     place: str

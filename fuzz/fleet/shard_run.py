@@ -21,6 +21,9 @@ PROJECT: Final = Path(__file__).resolve().parents[2]
 OUTPUT: Final = "output.txt"
 """What pytest prints, a file in the reports directory."""
 
+MOST: Final = 65_536
+"""Characters of one answer. Ray keeps one of more than 100 kB on the node until it is fetched, where it is lost with the node."""
+
 
 class ShardRun:
     """A shard that runs. Use `close` at its end.
@@ -41,7 +44,7 @@ class ShardRun:
         self._place = f"{socket.gethostname()}{f', node {node}' if node else ''}"
         reports = self._scratch / "reports"
         reports.mkdir()
-        self._changed = Changed(reports)
+        self._changed = Changed(reports, MOST)
         for name, text in order.inputs.files.items():
             write_text(self._scratch / "inputs" / name, text)
         with (reports / OUTPUT).open("wb") as output:
@@ -55,7 +58,7 @@ class ShardRun:
             )
 
     def news(self, *, whole: bool = False) -> News:
-        """What is new since this was called before.
+        """What is new since this was called before, or a part of it; the rest comes with the next calls, and the status with the last.
 
         Args:
             whole: whether everything is new, since an answer was lost.
@@ -64,7 +67,8 @@ class ShardRun:
             OSError: what the run has written cannot be read.
         """
         status = self._process.poll()  # before the files: after the end all of them are there
-        return News(place=self._place, files=self._changed.files(whole=whole), status=status)
+        files, complete = self._changed.files(whole=whole)
+        return News(place=self._place, files=files, status=status if complete else None)
 
     def interrupt(self) -> None:
         """What Ctrl-C does: pytest ends, with a report of what was found by then."""

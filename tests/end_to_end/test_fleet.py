@@ -34,11 +34,18 @@ PATIENCE: Final = 200.0
 
 @dataclass(frozen=True, slots=True)
 class TwoNodes:
-    """The cluster: its process, address and the folder of its session, which the command lines of its processes have."""
+    """A cluster.
+
+    Attributes:
+        process: in which it is.
+        session: the folder of its session, which the command lines of its processes have.
+        nodes: their identifiers by type of GPU.
+    """
 
     process: subprocess.Popen[str]
     address: str
     session: str
+    nodes: dict[str, str]
 
     def kill(self, node: str) -> None:
         """Kill the node whose identifier begins with `node`, without a word to anybody."""
@@ -148,12 +155,26 @@ def fleet(nodes: TwoNodes, folder: Path, shards: str) -> Iterator[Fleet]:
             process.wait()
 
 
+def place_of(shard: str, running: Fleet) -> str:
+    """The node that a shard runs on, as the fleet says; empty if it does not run yet."""
+    found = re.findall(rf"^{shard}: runs on .*, node ([0-9a-f]+)$", "\n".join(running.lines), re.MULTILINE)
+    return found[-1] if found else ""
+
+
+def test_shards_are_placed_by_the_type_of_the_gpu(two_nodes: TwoNodes, tmp_path: Path) -> None:
+    with fleet(two_nodes, tmp_path, "T4=1,H200=1") as running:
+        until(lambda: place_of("t4-0", running) and place_of("h200-0", running), "the shards have no place")
+        os.killpg(running.process.pid, signal.SIGINT)
+        assert running.end() == 2
+    assert two_nodes.nodes["T4"].startswith(place_of("t4-0", running))
+    assert two_nodes.nodes["H200"].startswith(place_of("h200-0", running))
+
+
 def test_a_node_is_killed_in_the_middle_and_no_finding_is_lost_or_doubled(two_nodes: TwoNodes, tmp_path: Path) -> None:
     with fleet(two_nodes, tmp_path, "CPU=2") as running:
         until(lambda: running.has("shards/cpu-0/1/findings/*/finding.json"), "no finding of the first shard")
-        (node,) = re.findall(r"^cpu-0: runs on .*, node ([0-9a-f]+)$", "\n".join(running.lines), re.MULTILINE)
         (seed,) = re.findall(r"^cpu-0: waits for a place, attempt 1 of 3, .* seed (\d+)$", "\n".join(running.lines), re.MULTILINE)
-        two_nodes.kill(node)
+        two_nodes.kill(place_of("cpu-0", running))
         status = running.end()
     assert status == 1, running.explain("there are new findings")
     assert any(line.startswith("cpu-0: lost: ") for line in running.lines), running.explain("the node was killed after the shard's end")

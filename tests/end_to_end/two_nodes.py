@@ -1,15 +1,20 @@
 """A Ray cluster of two nodes on this machine, in a process of its own: `python -m tests.end_to_end.two_nodes`.
 
-It prints its address and the name of its session, kills the node whose identifier begins with the text that a line of
-standard input has, and ends with standard input.
+Each node says that it has a GPU, of types H200 and T4, whether this machine has one or not.
+
+It prints its address, the folder of its session and the identifiers of the nodes by type. It kills the node whose identifier
+begins with the text that a line of standard input has, and ends with standard input.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from typing import Final
 
 from ray.cluster_utils import Cluster
+
+KINDS: Final = ("H200", "T4")
 
 
 def main() -> None:
@@ -17,10 +22,11 @@ def main() -> None:
     # Nothing runs on the head, so that either of the two nodes can be killed.
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
-        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-        print(json.dumps([cluster.address, nodes[0].get_session_dir_path()]), flush=True)  # noqa: T201
+        nodes = {kind: cluster.add_node(num_cpus=1, num_gpus=1, resources={f"accelerator_type:{kind}": 1}) for kind in KINDS}
+        identifiers = {kind: node.node_id for kind, node in nodes.items()}
+        print(json.dumps([cluster.address, cluster.head_node.get_session_dir_path(), identifiers]), flush=True)  # noqa: T201
         for line in sys.stdin:
-            (victim,) = (node for node in nodes if node.node_id.startswith(line.strip()))
+            (victim,) = (node for node in nodes.values() if node.node_id.startswith(line.strip()))
             cluster.remove_node(victim, allow_graceful=False)
             print("killed", flush=True)  # noqa: T201
     finally:

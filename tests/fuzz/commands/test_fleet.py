@@ -66,7 +66,7 @@ def test_new_findings_are_merged_and_told(tmp_path: Path, capsys: pytest.Capture
     assert [entry["cases"] for entry in run["findings"]] == [34, 34]
     assert run["cases"] == 30
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"fleet of 2 shards: budget 60 s each, seed 5, reports in {into}"
+    assert lines[0] == f"fleet: cpu-0 cpu-1; budget 60 s each, seed 5, reports in {into}"
     assert lines[-2] == f"3 directories merged into {into}: 2 findings, 0 unconfirmed, 30 cases"
     assert lines[-1] == f"page: {into / 'index.html'}"
 
