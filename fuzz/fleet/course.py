@@ -16,7 +16,7 @@ from fuzz.fleet.received import Received
 from fuzz.fleet.shard import Shard, seed_of
 from fuzz.fleet.shard_run import OUTPUT
 from reports.finding import Finding
-from reports.text import one_line
+from reports.text import one_line, short
 from strategies.case import Case
 
 LEAST: Final = 30.0
@@ -208,12 +208,14 @@ class Course:
         self._tell(words)
 
     def _last_words(self) -> str:
-        """The last lines that its pytest printed."""
+        """The last error that its pytest printed, or else its last line, and where the rest is."""
+        output = self.attempts[-1].root / OUTPUT
         try:
-            lines = (self.attempts[-1].root / OUTPUT).read_text(encoding="utf-8", errors="replace").split("\n")
+            lines = [line for line in output.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
         except OSError:
-            return "it printed nothing"
-        return one_line(" ".join([line for line in lines if line.strip()][-2:])) or "it printed nothing"
+            lines = []
+        errors = [line for line in lines if "error:" in line.lower()]
+        return f"{short([*lines, *errors][-1])}, see {output}" if lines else "it printed nothing"
 
     def _tell(self, words: str) -> None:
         self._around.tell(f"{self.shard.name}: {words}")

@@ -114,15 +114,19 @@ def test_after_so_many_attempts_it_is_given_up_and_what_it_sent_is_kept(tmp_path
     assert told.course.roots == [tmp_path / "shards" / "h200-0" / "2"]
 
 
+USAGE = "ERROR: usage: pytest\npytest: error: unrecognized arguments: --bogus\n  inifile: a\n\n"
+
+
 @pytest.mark.parametrize(
-    ("files", "words"),
-    [({"output.txt": "first\n\nERROR: usage\n  it says why\n\n"}, "ERROR: usage   it says why"), ({}, "it printed nothing")],
+    ("output", "words"),
+    [(USAGE, "pytest: error: unrecognized arguments: --bogus, see "), ("one\ntwo\n\n", "two, see "), ("", "it printed nothing")],
 )
-def test_a_shard_that_could_not_run_is_not_tried_again_and_says_why(tmp_path: Path, files: dict[str, str], words: str) -> None:
-    told = Told(tmp_path, FakeCluster(h200_0=[[sent(files, status=4)]]))
+def test_a_shard_that_could_not_run_is_not_tried_again_and_says_why(tmp_path: Path, output: str, words: str) -> None:
+    told = Told(tmp_path, FakeCluster(h200_0=[[sent({"output.txt": output} if output else {}, status=4)]]))
     told.step()
     assert told.course.state is State.FAILED
-    assert told.lines[-1] == f"h200-0: could not run: {words} (exit status 4)"
+    place = tmp_path / "shards" / "h200-0" / "1" / "output.txt" if output else ""
+    assert told.lines[-1] == f"h200-0: could not run: {words}{place} (exit status 4)"
 
 
 def test_a_kind_that_does_not_come_back_is_not_waited_for_for_ever(tmp_path: Path) -> None:
