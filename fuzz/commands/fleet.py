@@ -14,9 +14,9 @@ from fuzz.commands.console import duration, positive, say
 from fuzz.commands.merge import merged
 from fuzz.distributed import MAX_SEED
 from fuzz.fleet.cluster import Cluster, ClusterError
-from fuzz.fleet.course import Plan, Surroundings
 from fuzz.fleet.fleet import Fleet, absent
 from fuzz.fleet.order import Inputs
+from fuzz.fleet.plan import Plan, Surroundings
 from fuzz.fleet.shard import Shard, parse_shards
 from fuzz.fleet.stop import asked_to_stop
 from fuzz.triage.known import KnownIssuesError

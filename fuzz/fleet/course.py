@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import enum
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from fuzz.campaign.corpus import left_open
-from fuzz.fleet.cluster import Cluster, LostError, Placed
+from fuzz.fleet.cluster import LostError, Placed
 from fuzz.fleet.order import Inputs, News, Order
+from fuzz.fleet.plan import Plan, Surroundings
 from fuzz.fleet.received import Received
 from fuzz.fleet.shard import Shard, seed_of
 from fuzz.fleet.shard_run import OUTPUT
@@ -36,42 +35,6 @@ class State(enum.Enum):
     RUNS = "running"
     ENDED = "ended"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What all shards of a fleet have in common.
-
-    Attributes:
-        seed: of the fleet.
-        budget: seconds of each shard.
-        attempts: how often a shard is tried at most, the first time included.
-        inputs: known issues and corpus.
-        arguments: further options of each shard's pytest.
-    """
-
-    seed: int
-    budget: float
-    attempts: int
-    inputs: Inputs
-    arguments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a course works with.
-
-    Attributes:
-        cluster: where shards run.
-        into: the folder that has a folder for each attempt.
-        tell: takes lines for people.
-        clock: seconds, monotonic.
-    """
-
-    cluster: Cluster
-    into: Path
-    tell: Callable[[str], None]
-    clock: Callable[[], float] = time.monotonic
 
 
 class Course:

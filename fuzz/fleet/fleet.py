@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.fleet.cluster import Cluster
-from fuzz.fleet.course import Course, Plan, State, Surroundings
+from fuzz.fleet.course import Course, State
+from fuzz.fleet.plan import Plan, Surroundings
 from fuzz.fleet.shard import Shard
 from reports.finding import Finding
 from reports.text import one_line

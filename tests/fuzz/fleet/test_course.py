@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fuzz.fleet.cluster import LostError
-from fuzz.fleet.course import LEAST, PATIENCE, Course, Plan, State, Surroundings
+from fuzz.fleet.course import LEAST, PATIENCE, Course, State
+from fuzz.fleet.plan import Plan, Surroundings
 from fuzz.fleet.shard import Shard, seed_of
 from strategies.case import Case
 from tests.fuzz.fleet.fake import INPUTS, Clock, FakeCluster, files_of, sent

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fuzz.fleet.cluster import ClusterError, LostError
-from fuzz.fleet.course import Plan, Surroundings
 from fuzz.fleet.fleet import GRACE, Fleet, absent
 from fuzz.fleet.order import Order
+from fuzz.fleet.plan import Plan, Surroundings
 from fuzz.fleet.shard import Shard, parse_shards
 from tests.fuzz.fleet.fake import INPUTS, Clock, FakeCluster, FakePlaced, files_of, sent
 from tests.reports.helpers import finding
