@@ -14,6 +14,7 @@ from typing import Final
 from reports.finding import Finding
 from reports.script_arithmetic import GRADES, arithmetic_check
 from reports.script_calls import CALLS, GRADIENTS, MAY_RECORD, MISUSES, WEIGHT_ONLY, quantize_lines, result_shape
+from reports.script_outs import OUTS, WRITING
 from reports.script_quantize import quantize_check
 from reports.script_range import range_check
 from reports.script_reference import value_check
@@ -110,6 +111,8 @@ def _used(finding: Finding) -> tuple[set[Fill], set[Memory]]:
     """The fills and memory layouts that need a function."""
     case, memory = finding.case, finding.case.memory
     fills, memories = {case.weight.fill}, {memory.weight, memory.packed, memory.absmax}
+    if finding.path in WRITING:
+        memories |= {memory.out} | ({Memory.GUARDED} if finding.symptom == "written out of bounds" else set())
     if _multiplies(finding):
         fills |= {case.activation.fill} | ({Fill.INTEGERS} if case.bias or finding.path in GRADIENTS else set())
         memories |= {memory.activation} | ({memory.bias} if case.bias else set())
@@ -251,20 +254,30 @@ def _check_bounds(finding: Finding) -> str:
 
 
 def _check_guard(finding: Finding) -> str:
-    """The op `gemv_4bit.out` writes into the middle of a larger buffer; its own output line is replaced."""
-    quantize = quantize_lines(finding.case)
-    lines = [line for line in CALLS[finding.path](finding.case) if not line.startswith("result = torch.full")]
+    """What lies around the tensor that is written to, and between its elements, before and after the call."""
+    made, case = OUTS.get(finding.path, lambda *_, **__: []), finding.case
+    lines = CALLS[finding.path](case)
+    at = next(number for number, line in enumerate(lines) if "out=" in line)
+    plain = made(case, guard=False)
+    name = "result" if plain else "absmax"
     return "\n".join(
         [
-            *quantize,
-            "size = torch.Size((*x.shape[:-1], state.shape[0])).numel()",
-            "buffer = torch.full((size + 512,), -42.5, dtype=x.dtype, device=x.device)",
-            "result = buffer[256 : 256 + size].view(*x.shape[:-1], state.shape[0])",
-            *lines,
-            "outside = int((buffer[:256] != -42.5).sum() + (buffer[256 + size :] != -42.5).sum())",
+            *quantize_lines(case),
+            *[line for line in lines[:at] if line not in plain],
+            *(made(case, guard=True) or ["absmax = guarded(absmax)"]),
+            f"memory = torch.empty(0, dtype={name}.dtype, device={name}.device).set_({name}.untyped_storage())",
+            "before = memory.clone()",
+            "try:",
+            f"    {lines[at]}",
+            "except Exception as error:",
+            '    print(f"raised:   {type(error).__name__}: {error}")',
+            "# Bytes, because NaN is not equal to itself.",
+            "outside = (memory.view(torch.uint8) != before.view(torch.uint8)).view(len(memory), -1).any(dim=1)",
+            f"places = torch.arange(len(memory)).as_strided({name}.shape, {name}.stride(), {name}.storage_offset())",
+            "outside[places.flatten()] = False",
             'print("expected: nothing written outside of the output")',
-            'print(f"got:      {outside} elements")',
-            "sys.exit(outside > 0)",
+            'print(f"got:      {int(outside.sum())} elements")',
+            "sys.exit(bool(outside.any()))",
         ]
     )
 

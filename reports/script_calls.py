@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from strategies.case import Case, Layout, Memory, Misuse, PackedView, StorageDType, Stream
+from reports.script_outs import OUTS, activation_of, packed_out
+from strategies.case import WRONG_OUTS, Case, Layout, Memory, Misuse, PackedView, StorageDType, Stream
 
 COMPILER: Final = "aot_eager"
 """The backend of `fuzz.engine.compiling`, for those that must not import torch."""
@@ -82,8 +83,8 @@ def _absmax(case: Case) -> list[str]:
     return [f"absmax = {value}"]
 
 
-def _op_arguments(case: Case) -> str:
-    return f"x, {_view(case)}, state.shape, absmax, state.code, state.blocksize"
+def _op_arguments(case: Case, x: str = "x") -> str:
+    return f"{x}, {_view(case)}, state.shape, absmax, state.code, state.blocksize"
 
 
 def _gemv_op(case: Case) -> list[str]:
@@ -94,7 +95,8 @@ _GEMV_RESULT: Final = 'result = torch.full((*x.shape[:-1], state.shape[0]), floa
 
 
 def _gemv_out(case: Case) -> list[str]:
-    return [*_absmax(case), _GEMV_RESULT, f"torch.ops.bitsandbytes.gemv_4bit.out({_op_arguments(case)}, out=result)"]
+    arguments = _op_arguments(case, activation_of(case))
+    return [*_absmax(case), *OUTS["gemv_4bit_out"](case, guard=False), f"torch.ops.bitsandbytes.gemv_4bit.out({arguments}, out=result)"]
 
 
 def _dequantize(case: Case) -> list[str]:
@@ -252,26 +254,23 @@ def _gemv_out_opcheck(case: Case) -> list[str]:
 
 
 def _matmul_out(case: Case) -> list[str]:
-    return [
-        f'result = torch.full({case.output_shape}, float("nan"), dtype=x.dtype, device=x.device)',
-        f"bnb.matmul_4bit(x, {_view(case)}, quant_state=state{_bias(case)}, out=result)",
-    ]
+    arguments = f"{activation_of(case)}, {_view(case)}, quant_state=state{_bias(case)}"
+    return [*OUTS["matmul_4bit_out"](case, guard=False), f"bnb.matmul_4bit({arguments}, out=result)"]
 
 
 def _dequantize_out(case: Case) -> list[str]:
-    return [
-        f'result = torch.full({case.weight.stored_shape}, float("nan"), dtype=weight.dtype, device=weight.device)',
-        "F.dequantize_4bit(packed, state, out=result)",
-    ]
+    return [*OUTS["dequantize_4bit_out"](case, guard=False), "F.dequantize_4bit(packed, state, out=result)"]
 
 
 def _quantize_out(case: Case) -> list[str]:
     blocks = math.ceil(case.weight.elements / case.quantization.blocksize)
-    call = quantize_call(case).removesuffix(")") + ", absmax=absmax, out=torch.zeros_like(packed))"
+    call = quantize_call(case).removesuffix(")") + ", absmax=absmax, out=out)"
+    written = "out" if case.execution.misuse in WRONG_OUTS else "F.dequantize_4bit(out.clone(memory_format=torch.contiguous_format), state)"
     return [
         f'absmax = torch.full(({blocks},), float("nan"), dtype=torch.float32, device=weight.device)',
-        f"packed, state = {call}",
-        "result = F.dequantize_4bit(packed, state)",
+        *packed_out(case),
+        f"_, state = {call}",
+        f"result = {written}",
     ]
 
 

@@ -157,6 +157,21 @@ class Misuse(enum.Enum):
     SHORT_ABSMAX = "short_absmax"  # without the scale of the last block
     HALF_ABSMAX = "half_absmax"  # scales of dtype float16
     FOREIGN_STATE = "foreign_state"  # of a weight with twice as many outputs
+    SHORT_OUT = "short_out"  # an `out` whose last dimension is one smaller than the result's
+    LONG_OUT = "long_out"  # one larger
+    DEEP_OUT = "deep_out"  # with one dimension more, of two, in front
+    OTHER_OUT = "other_out"  # of another dtype than the result
+    META_OUT = "meta_out"  # on the device "meta", where nothing is stored
+    CPU_OUT = "cpu_out"  # in the memory of the CPU, while everything else is on the GPU
+    EXPANDED_OUT = "expanded_out"  # of which all elements are the same one
+    SHARED_OUT = "shared_out"  # in the memory of the activation
+
+
+OF_OUT: Final = frozenset(misuse for misuse in Misuse if misuse.value.endswith("_out"))
+"""What is wrong with the tensor that a result is written to."""
+
+WRONG_OUTS: Final = OF_OUT - {Misuse.SHARED_OUT}
+"""What cannot hold the result at all. Memory that is also read can, if the result is ready before it is written."""
 
 
 class Stream(enum.IntEnum):
@@ -238,6 +253,7 @@ class Layouts:
     absmax: Memory = Memory.CONTIGUOUS
     activation: Memory = Memory.CONTIGUOUS
     bias: Memory = Memory.CONTIGUOUS
+    out: Memory = Memory.CONTIGUOUS  # of what a result is written to, where the caller hands that over
 
 
 STORED_MEMORIES: Final = tuple(memory for memory in Memory if memory not in {Memory.EXPANDED, Memory.TRANSPOSED})
@@ -245,6 +261,9 @@ STORED_MEMORIES: Final = tuple(memory for memory in Memory if memory not in {Mem
 
 FLAT_MEMORIES: Final = tuple(memory for memory in Memory if memory is not Memory.TRANSPOSED)
 """Memory layouts of a tensor of one dimension."""
+
+OUT_MEMORIES: Final = tuple(memory for memory in Memory if memory not in {Memory.GUARDED, Memory.EXPANDED})
+"""Memory layouts of what a result is written to: it always has a guard, and each element a place of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +305,7 @@ class Case:
         _require(rows * self.weight.in_features <= MAX_ELEMENTS, f"the activation has more than {MAX_ELEMENTS} elements")
         _require(rows * self.weight.out_features <= MAX_ELEMENTS, f"the result has more than {MAX_ELEMENTS} elements")
         _require(self.quantization.blocksize in BLOCKSIZES, f"blocksize {self.quantization.blocksize} is not one of {BLOCKSIZES}")
-        for name, allowed in (("packed", STORED_MEMORIES), ("absmax", STORED_MEMORIES), ("bias", FLAT_MEMORIES)):
+        for name, allowed in _MEMORIES:
             memory = getattr(self.memory, name)
             _require(memory in allowed, f"memory.{name} is {memory.value!r}, not one of {', '.join(each.value for each in allowed)}")
         _require(0 <= self.seed <= MAX_SEED, f"seed {self.seed} is not between 0 and {MAX_SEED}")
@@ -329,6 +348,10 @@ class Case:
         return _decode(cls, {key: value for key, value in data.items() if key != "format_version"}, "")
 
 
+_MEMORIES: Final = (("packed", STORED_MEMORIES), ("absmax", STORED_MEMORIES), ("bias", FLAT_MEMORIES), ("out", OUT_MEMORIES))
+"""Tensors that cannot have every memory layout."""
+
+
 def _require(condition: object, message: str) -> None:
     if not condition:
         raise CaseError(message)
@@ -362,7 +385,7 @@ _CHOICES: Final[dict[str, type[enum.Enum]]] = {
     "packed": PackedView,
     "activation.dtype": FloatDType,
     "activation.fill": Fill,
-    **dict.fromkeys(("memory.weight", "memory.packed", "memory.absmax", "memory.activation", "memory.bias"), Memory),
+    **{f"memory.{item.name}": Memory for item in dataclasses.fields(Layouts)},
     "execution.mode": Mode,
     "execution.relation": Relation,
     "execution.misuse": Misuse,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from strategies import fields
 from strategies.activations import activations
-from strategies.case import Case, Execution, Fill, FloatDType, Layout, Layouts, Misuse, Mode, Relation, Weight
+from strategies.case import OF_OUT, OUT_MEMORIES, Case, Execution, Fill, FloatDType, Layout, Layouts, Memory, Misuse, Mode, Relation, Weight
 from strategies.layouts import layouts
 from strategies.quantization import packed_views, quantizations
 from strategies.shapes import weight_sizes
@@ -22,7 +22,9 @@ _FILLS = st.sampled_from(Fill)
 _DEFAULT_DTYPES = st.sampled_from([*([FloatDType.FLOAT32] * 8), FloatDType.FLOAT16, FloatDType.BFLOAT16])
 _FLAGS = st.booleans()
 _RELATIONS = st.sampled_from([relation for relation in Relation if relation is not Relation.NONE])
-_MISUSES = st.sampled_from([misuse for misuse in Misuse if misuse is not Misuse.NONE])
+_MISUSES = st.sampled_from([misuse for misuse in Misuse if misuse is not Misuse.NONE and misuse not in OF_OUT])
+_MISUSES_OF_OUT = st.sampled_from([misuse for misuse in Misuse if misuse in OF_OUT])
+_OUT_MEMORIES = st.sampled_from([*([Memory.CONTIGUOUS] * 3), *OUT_MEMORIES])
 _SEEDS = st.integers(0, MAX_DRAWN_SEED)
 _EMPTY = st.sampled_from([None] * 29 + list(fields.SIZES))
 
@@ -76,20 +78,25 @@ def cases_in(mode: Mode) -> st.SearchStrategy[Case]:
     """Any Case with something in its tensors, run in a mode."""
     if mode is Mode.CALL:
         return cases()
-    return _FILLED.map(lambda case: fields.replace(case, "execution.mode", mode))
+    asked = _FILLED.map(lambda case: fields.replace(case, "execution.mode", mode))
+    if mode is not Mode.OUT:
+        return asked
+    return st.builds(lambda case, memory: fields.replace(case, "memory.out", memory), asked, _OUT_MEMORIES)
 
 
 def misused_cases() -> st.SearchStrategy[Case]:
     """Calls that cannot be right, and where everything else is: dull memory, and the layout that all paths take."""
-    plain = _FILLED.map(
-        lambda case: dataclasses.replace(
-            case,
-            weight=dataclasses.replace(case.weight, layout=Layout.OUT_IN),
-            memory=Layouts(),
-            execution=Execution(),
-        )
-    )
-    return st.builds(lambda case, misuse: fields.replace(case, "execution.misuse", misuse), plain, _MISUSES)
+    return st.builds(lambda case, misuse: _wrong(case, Execution(misuse=misuse)), _FILLED, _MISUSES)
+
+
+def wrong_out_cases() -> st.SearchStrategy[Case]:
+    """Calls that are right but for the tensor that they are to write to."""
+    return st.builds(lambda case, misuse: _wrong(case, Execution(mode=Mode.OUT, misuse=misuse)), _FILLED, _MISUSES_OF_OUT)
+
+
+def _wrong(case: Case, execution: Execution) -> Case:
+    weight = dataclasses.replace(case.weight, layout=Layout.OUT_IN)
+    return dataclasses.replace(case, weight=weight, memory=Layouts(), execution=execution)
 
 
 @st.composite

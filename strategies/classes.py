@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strategies import fields
-from strategies.case import Case
+from strategies.case import OF_OUT, Case, Mode
 
 _SMALL: Final = 64
 """Sizes below the smallest tile of the tensor-core kernels, which only the tails of their loops see."""
@@ -60,6 +60,7 @@ def _one_row_only(rank: str, rows: str) -> bool:
     return rank == "1" and rows != ROW_CLASSES[1]
 
 
+_OF_OUT: Final = frozenset(misuse.value for misuse in OF_OUT)
 _MEMORIES: Final = tuple(name for name in fields.CHOICES if name.startswith("memory."))
 
 _NEVER_TOGETHER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -69,7 +70,7 @@ _NEVER_TOGETHER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "execution.relation": ("weight.layout", "execution.grad", "execution.mode", "execution.default_dtype", *_MEMORIES),
         # One thing is wrong at a time.
         "execution.misuse": (
-            *("weight.layout", "execution.grad", "execution.mode", "execution.relation", "execution.default_dtype"),
+            *("weight.layout", "execution.grad", "execution.relation", "execution.default_dtype"),
             *_MEMORIES,
         ),
         # A size of zero is drawn with plain calls only.
@@ -87,9 +88,16 @@ def _neither_dull(one: str, other: str) -> Callable[[str, str], bool]:
     return lambda first, second: not (_dull(one, first) or _dull(other, second))
 
 
+def _other_mode(misuse: str, mode: str) -> bool:
+    """What is wrong with an `out` is asked for where there is one, and nothing else that is wrong."""
+    return mode != (Mode.OUT if misuse in _OF_OUT else Mode.CALL).value and misuse != CLASSES["execution.misuse"][0]
+
+
 EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingProxyType(
     {
         ("activation.rank", fields.ROWS): _one_row_only,  # an activation of rank 1 is one row
+        ("execution.misuse", "execution.mode"): _other_mode,
+        ("execution.mode", "memory.out"): lambda mode, memory: mode != Mode.OUT.value and not _dull("memory.out", memory),
         **{
             (first, second): _neither_dull(first, second)
             for name, others in _NEVER_TOGETHER.items()

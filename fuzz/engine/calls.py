@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from fuzz.engine.guarded import Guarded
 from fuzz.engine.library import Library
 from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES, Inputs
 from strategies.case import Case, Layout, PackedView
@@ -136,14 +135,6 @@ def gemv_op(prepared: Prepared) -> torch.Tensor:
     """The op `gemv_4bit`."""
     result: torch.Tensor = torch.ops.bitsandbytes.gemv_4bit.default(*gemv_arguments(prepared))
     return result
-
-
-def gemv_out(prepared: Prepared) -> torch.Tensor:
-    """The op `gemv_4bit.out`."""
-    shape = (*prepared.activation.shape[:-1], prepared.state.shape[0])
-    guarded = Guarded(shape, prepared.activation.dtype, prepared.activation.device)
-    torch.ops.bitsandbytes.gemv_4bit.out(*gemv_arguments(prepared), out=guarded.tensor)
-    return guarded.checked()
 
 
 def gemm_arguments(prepared: Prepared) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fuzz.engine.verdict import Ruling
-from strategies.case import NON_FINITE, Case, Layout, Memory, Misuse, PackedView
+from strategies.case import NON_FINITE, OF_OUT, WRONG_OUTS, Case, Layout, Memory, Misuse, PackedView
 
 if TYPE_CHECKING:
     from fuzz.engine.library import Library
 
+OUT_CONTRACT: Final = "https://docs.pytorch.org/docs/stable/notes/out.html"
 ISSUE_1862: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/issues/1862"
 
 _GEMV_OPCHECK: Final = frozenset({"ops.gemv_4bit opcheck", "ops.gemv_4bit.out opcheck"})
@@ -38,6 +39,10 @@ STORED_SURFACES: Final = OP_SURFACES | {
     *OPCHECK_SURFACES,
 }
 """Surfaces that are handed the packed weight and its state."""
+_CHECKED_OUT_SURFACES: Final = frozenset({"ops.gemv_4bit", "functional.dequantize_4bit(out=)"})
+_COPIED_OUT_SURFACES: Final = frozenset({"functional.matmul_4bit(out=)", "functional.quantize_4bit(out=, absmax=)"})
+OUT_SURFACES: Final = _CHECKED_OUT_SURFACES | _COPIED_OUT_SURFACES
+"""Surfaces that are handed a tensor to write to."""
 CALLED_SURFACES: Final = STORED_SURFACES | {"nn.Linear4bit"}
 
 
@@ -80,10 +85,50 @@ _MAY_BE_TAKEN: Final = frozenset({Misuse.HALF_ABSMAX, Misuse.OTHER_BIAS})
 
 
 def _misused(case: Case, library: Library) -> bool:  # noqa: ARG001
-    return case.execution.misuse not in {Misuse.NONE, *_MAY_BE_TAKEN}
+    return case.execution.misuse not in {Misuse.NONE, *_MAY_BE_TAKEN, *OF_OUT}
+
+
+def _wrong_out(case: Case, library: Library) -> bool:  # noqa: ARG001
+    return case.execution.misuse in WRONG_OUTS - {Misuse.EXPANDED_OUT}
 
 
 ROWS: Final = (
+    Row(
+        ruling=Ruling.INVALID,
+        source=(
+            "bitsandbytes/_ops.py, fake kernels of gemv_4bit.out and dequantize_4bit.out, which functional calls: "
+            '"Expected out.shape == ...", "Expected out.device == ...", "Expected out.dtype == ..."'
+        ),
+        when=_wrong_out,
+        surfaces=_CHECKED_OUT_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.INVALID,
+        source=(
+            f"torch's contract of out= ({OUT_CONTRACT}): for another shape an error is thrown or the tensor is resized, and device and "
+            "dtype must match; nothing says that these functions take what torch.matmul does not"
+        ),
+        when=_wrong_out,
+        surfaces=_COPIED_OUT_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.INVALID,
+        source=(
+            'docstring of torch.Tensor.expand: several elements may be one in memory, "if you need to write to the tensors, please clone '
+            'them first"; torch refuses such an out='
+        ),
+        when=lambda case, library: case.execution.misuse is Misuse.EXPANDED_OUT,  # noqa: ARG005
+        surfaces=OUT_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
+        source=(
+            "no document says whether out= may be memory that is read; torch's contract of out= "
+            f"({OUT_CONTRACT}) is that the operation is performed and its result copied"
+        ),
+        when=lambda case, library: case.execution.misuse is Misuse.SHARED_OUT,  # noqa: ARG005
+        surfaces=OUT_SURFACES,
+    ),
     Row(
         ruling=Ruling.INVALID,
         source=(
@@ -142,6 +187,15 @@ ROWS: Final = (
         source="no document says whether the packed weight and its scales may lie elsewhere than quantize_4bit put them",
         when=_moved,
         surfaces=STORED_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
+        source=(
+            "no document says whether out= may be a view that is not contiguous; by torch's contract "
+            f"({OUT_CONTRACT}) its strides are preserved"
+        ),
+        when=lambda case, library: case.memory.out in {Memory.STRIDED, Memory.TRANSPOSED},  # noqa: ARG005
+        surfaces=OUT_SURFACES,
     ),
     Row(
         ruling=Ruling.VALID,

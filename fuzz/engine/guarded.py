@@ -6,6 +6,8 @@ from typing import Final
 
 import torch
 
+from strategies.case import Memory
+
 HALO: Final = 256
 """Elements on each side: more than a warp's worth of outputs, and a multiple of 512 bytes, so that alignment is kept."""
 
@@ -21,23 +23,47 @@ class Guarded:
     """A tensor to write to, filled with NaN so that an element that is not written is seen.
 
     Args:
-        shape, dtype, device: of the tensor.
+        shape, dtype, device: of the tensor; on the device "meta" there is no memory to guard.
+        memory: how it lies, one of `strategies.case.OUT_MEMORIES`. What is between its elements belongs to the guard.
     """
 
-    def __init__(self, shape: tuple[int, ...] | torch.Size, dtype: torch.dtype, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...] | torch.Size,
+        dtype: torch.dtype,
+        device: torch.device | str,
+        memory: Memory = Memory.CONTIGUOUS,
+    ) -> None:
         size = torch.Size(shape).numel()
-        self.buffer = torch.full((size + 2 * HALO,), CANARY, dtype=dtype, device=device)
-        self.tensor = self.buffer[HALO : HALO + size].view(shape)
+        start = HALO + (memory is Memory.OFFSET)
+        self._inside = slice(start, start + (2 * size if memory is Memory.STRIDED else size))
+        self._shape, self._memory = torch.Size(shape), memory
+        self.buffer = torch.full((self._inside.stop + HALO,), CANARY, dtype=dtype, device=device)
+        self.tensor = self._inside_of(self.buffer)
         self.tensor.fill_(torch.nan)
 
     def checked(self) -> torch.Tensor:
         """The tensor, after it was written to.
 
         Raises:
-            OutOfBoundsError: the guard was written to, with how many of its elements before and behind.
+            OutOfBoundsError: the guard was written to, with how many of its elements before, between and behind.
         """
-        before = int((self.buffer[:HALO] != CANARY).sum())
-        behind = int((self.buffer[HALO + self.tensor.numel() :] != CANARY).sum())
-        if before or behind:
-            raise OutOfBoundsError(f"{before} elements before and {behind} behind the output were written")
+        if self.buffer.is_meta:
+            return self.tensor
+        written = self.buffer != CANARY
+        self._inside_of(written).fill_(False)  # noqa: FBT003 - torch's signature
+        before, between, behind = (
+            int(written[part].sum()) for part in (slice(self._inside.start), self._inside, slice(self._inside.stop, None))
+        )
+        if before or between or behind:
+            among = f", {between} between" if between else ""
+            raise OutOfBoundsError(f"{before} elements before{among} and {behind} behind the output were written")
         return self.tensor
+
+    def _inside_of(self, buffer: torch.Tensor) -> torch.Tensor:
+        inside, shape = buffer[self._inside], self._shape
+        if self._memory is Memory.STRIDED:
+            return inside.view(*shape, 2)[..., 0]
+        if self._memory is Memory.TRANSPOSED and len(shape) > 1:
+            return inside.view(*shape[:-2], shape[-1], shape[-2]).mT
+        return inside.view(shape)

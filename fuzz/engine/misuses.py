@@ -17,7 +17,8 @@ from fuzz.engine.calls import Prepared
 from fuzz.engine.contract import STORED_SURFACES
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path, Yields
-from strategies.case import Case, Misuse
+from strategies.case import OF_OUT, Case, Misuse
+from strategies.outs import can_be_spoilt
 
 _OF_DTYPE: Final = frozenset({Misuse.INTEGER_ACTIVATION, Misuse.DOUBLE_ACTIVATION, Misuse.OTHER_BIAS})
 _OF_ACTIVATION: Final = frozenset(
@@ -40,6 +41,13 @@ def concerns(case: Case, path: Path, library: Library) -> bool:
     misuse = case.execution.misuse
     if misuse is Misuse.NONE:
         return True
+    if misuse in OF_OUT:
+        return _is_wrong_out(case, path, library)
+    return _is_wrong_input(case, path, library)
+
+
+def _is_wrong_input(case: Case, path: Path, library: Library) -> bool:
+    misuse = case.execution.misuse
     multiplies = path.yields is Yields.PRODUCT and path.name not in _PRODUCTS_OF_TORCH
     if misuse in _OF_DTYPE and path.surface == LINEAR:
         return False  # the module casts activation and bias to its compute dtype
@@ -60,6 +68,15 @@ def _is_wrong_activation(case: Case, library: Library) -> bool:
     length = in_features + {Misuse.SHORT_ACTIVATION: -1, Misuse.LONG_ACTIVATION: 1}.get(misuse, 0)
     # An activation of as many features as the weight has outputs is right for a weight that was quantized as [in, out].
     return in_features > 1 and (misuse in _OF_DTYPE or length != case.weight.out_features)
+
+
+def _is_wrong_out(case: Case, path: Path, library: Library) -> bool:
+    misuse = case.execution.misuse
+    if path.writes is None or (misuse is Misuse.CPU_OUT and library.device != "cuda"):
+        return False
+    if misuse is Misuse.SHARED_OUT:  # the activation has room for the result
+        return path.yields is Yields.PRODUCT and not case.is_empty and case.weight.out_features <= case.weight.in_features
+    return can_be_spoilt(misuse, path.writes(case))
 
 
 def _has_two_blocks(case: Case) -> bool:
@@ -119,4 +136,5 @@ _MISUSES: Final[dict[Misuse, Callable[[Prepared], Prepared]]] = {
     Misuse.SHORT_ABSMAX: _short_absmax,
     Misuse.HALF_ABSMAX: _half_absmax,
     Misuse.FOREIGN_STATE: _foreign_state,
+    **dict.fromkeys(OF_OUT, lambda prepared: prepared),  # `fuzz.engine.outs` makes the tensor
 }

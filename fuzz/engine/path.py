@@ -35,6 +35,7 @@ class Path:
         adds_bias: whether the path takes a bias; where it does not, the Case's bias plays no part.
         yields: what the result is.
         mode: the mode in which the path runs; None for every mode.
+        writes: the shape of the tensor that the call is handed to write to; None where it is handed none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Path:
     adds_bias: bool = True
     yields: Yields = Yields.PRODUCT
     mode: Mode | None = None
+    writes: Callable[[Case], tuple[int, ...]] | None = None
 
     @property
     def yields_weight(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from fuzz.engine import contract
 from fuzz.engine.library import Library
 from fuzz.oracle.arms import Arm
@@ -93,3 +95,18 @@ def matmul_stored(case: Case, library: Library) -> FloatDType:
     """From 0.50 on the weight goes to the activation's dtype at once, unless it is [in, out]."""
     direct = library.fused and case.weight.layout is Layout.OUT_IN
     return case.activation_dtype if direct else case.weight.dtype
+
+
+def product_shape(case: Case) -> tuple[int, ...]:
+    """The shape of a product."""
+    return case.output_shape
+
+
+def weight_shape(case: Case) -> tuple[int, ...]:
+    """The shape of a dequantized weight."""
+    return case.weight.stored_shape
+
+
+def packed_shape(case: Case) -> tuple[int, ...]:
+    """The shape of a packed weight."""
+    return (math.ceil(case.weight.elements / (2 * case.quantization.storage.itemsize)), 1)

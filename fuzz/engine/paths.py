@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuzz.engine import calls, contract, dispatch
+from fuzz.engine import calls, calls_out, contract, dispatch
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.path_conditions import (
     always,
@@ -21,6 +21,7 @@ from fuzz.engine.path_conditions import (
     matmul_stored,
     one_row,
     one_row_out,
+    product_shape,
 )
 from fuzz.engine.paths_in_modes import IN_MODES, IN_MODES_OF_GEMV
 
@@ -96,11 +97,12 @@ PATHS: Final[tuple[Path, ...]] = (
         name="gemv_4bit_out",
         surface="ops.gemv_4bit",
         applies=one_row_out,
-        run=calls.gemv_out,
+        run=calls_out.gemv_out,
         arms=dispatch.gemv_arms,
         stored=as_activation,
         requires="gemv_4bit_op",
         adds_bias=False,
+        writes=product_shape,
     ),
     *IN_MODES_OF_GEMV,
 )

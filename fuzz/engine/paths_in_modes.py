@@ -19,8 +19,11 @@ from fuzz.engine.path_conditions import (
     matmul_stored,
     matmul_with_bias,
     matmul_without_grad,
+    packed_shape,
+    product_shape,
     returned,
     returned_out,
+    weight_shape,
 )
 from strategies.case import Mode
 
@@ -35,6 +38,7 @@ OUT: Final = (
         stored=as_weight,
         requires="dequantize_4bit",
         yields=Yields.WEIGHT,
+        writes=weight_shape,
     ),
     Path(
         name="quantize_4bit_out",
@@ -46,6 +50,7 @@ OUT: Final = (
         stored=as_weight,
         requires="dequantize_4bit",
         yields=Yields.WEIGHT,
+        writes=packed_shape,
     ),
     Path(
         name="matmul_4bit_out",
@@ -56,6 +61,7 @@ OUT: Final = (
         arms=dispatch.matmul_arms,
         stored=matmul_stored,
         requires="matmul_4bit",
+        writes=product_shape,
     ),
 )
 BACKWARD: Final = (

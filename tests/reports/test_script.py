@@ -38,6 +38,7 @@ from fuzz.oracle.reference import decode, multiply
 from reports.finding import Finding
 from reports.script import HANG_TIMEOUT, INPUTS, write_script
 from reports.script_calls import CALLS, WEIGHT_ONLY
+from reports.script_outs import WRITING
 from strategies import fields
 from strategies.case import (
     NON_FINITE,
@@ -115,7 +116,7 @@ def hows(path: str, symptom: str) -> list[str]:
         return [] if path in WEIGHT_ONLY else ["overflow", "underflow"]
     if symptom in {"written out of bounds", "input changed"}:
         inputs = ["weight"] if path == "quantize_4bit" else [name for name in INPUTS if name != "weight"]
-        return [*([""] if path == "gemv_4bit_out" and symptom != "input changed" else []), *inputs]
+        return [*([""] if path in WRITING and symptom != "input changed" else []), *inputs]
     return QUANTIZE_HOWS.get(symptom, [""]) if path == "quantize_4bit" else [""]
 
 

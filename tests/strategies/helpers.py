@@ -34,7 +34,14 @@ BUSY = Case(
     packed=PackedView.TRANSPOSED,
     activation=Activation(leading=(3, 11), dtype=FloatDType.BFLOAT16, fill=Fill.CANCELLING),
     bias=True,
-    memory=Layouts(weight=Memory.TRANSPOSED, packed=Memory.OFFSET, absmax=Memory.STRIDED, activation=Memory.EXPANDED, bias=Memory.GUARDED),
+    memory=Layouts(
+        weight=Memory.TRANSPOSED,
+        packed=Memory.OFFSET,
+        absmax=Memory.STRIDED,
+        activation=Memory.EXPANDED,
+        bias=Memory.GUARDED,
+        out=Memory.STRIDED,
+    ),
     execution=Execution(grad=True, mode=Mode.OUT, relation=Relation.SIGN, misuse=Misuse.SHORT_BIAS, default_dtype=FloatDType.BFLOAT16),
     seed=77,
 )

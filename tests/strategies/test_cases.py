@@ -13,8 +13,8 @@ from hypothesis.strategies import SearchStrategy
 
 from strategies import fields
 from strategies.activations import MAX_DRAWN_ROWS
-from strategies.case import Activation, Case, FloatDType, Layout, Layouts, Mode, Relation, Weight
-from strategies.cases import MAX_DRAWN_SEED, cases, cases_in, misused_cases, related_cases
+from strategies.case import OF_OUT, OUT_MEMORIES, Activation, Case, FloatDType, Layout, Layouts, Memory, Misuse, Mode, Relation, Weight
+from strategies.cases import MAX_DRAWN_SEED, cases, cases_in, misused_cases, related_cases, wrong_out_cases
 from strategies.shapes import MAX_DRAWN_ELEMENTS
 from tests.strategies.helpers import draw
 
@@ -27,7 +27,7 @@ def drawn() -> list[Case]:
     return draw(cases(), DRAWS)
 
 
-@pytest.mark.parametrize("name", [name for name in fields.CHOICES if name not in fields.QUESTIONS])
+@pytest.mark.parametrize("name", [name for name in fields.CHOICES if name not in (*fields.QUESTIONS, "memory.out")])
 def test_every_choice_is_drawn_often(drawn: list[Case], name: str) -> None:
     counts = {value: sum(fields.get(case, name) == value for case in drawn) for value in fields.CHOICES[name]}
     assert min(counts.values()) >= DRAWS // 50, counts
@@ -36,6 +36,7 @@ def test_every_choice_is_drawn_often(drawn: list[Case], name: str) -> None:
 def test_questions_are_left_to_strategies_of_their_own(drawn: list[Case]) -> None:
     assert {case.execution.relation for case in drawn} == {Relation.NONE}
     assert {case.execution.mode for case in drawn} == {Mode.CALL}
+    assert {case.memory.out for case in drawn} == {Memory.CONTIGUOUS}
 
 
 @pytest.mark.parametrize("name", fields.SIZES)
@@ -51,7 +52,9 @@ def test_one_case_in_ten_is_empty(drawn: list[Case]) -> None:
     assert 0.05 < sum(case.is_empty for case in drawn) / DRAWS < 0.15
 
 
-@pytest.mark.parametrize("strategy", [related_cases(), misused_cases(), *(cases_in(mode) for mode in Mode if mode is not Mode.CALL)])
+@pytest.mark.parametrize(
+    "strategy", [related_cases(), misused_cases(), wrong_out_cases(), *(cases_in(mode) for mode in Mode if mode is not Mode.CALL)]
+)
 def test_other_questions_are_asked_of_cases_with_something_in_them(strategy: SearchStrategy[Case]) -> None:
     assert not any(case.is_empty for case in draw(strategy, 100))
 
@@ -61,6 +64,20 @@ def test_a_mode_is_asked_of_any_case(mode: Mode) -> None:
     asked = draw(cases_in(mode), 20)
     assert {case.execution.mode for case in asked} == {mode}
     assert len(set(asked)) > 10
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_is_written_to_has_a_layout_where_something_is_handed_over(mode: Mode) -> None:
+    asked = {case.memory.out for case in draw(cases_in(mode), 100)}
+    assert asked == (set(OUT_MEMORIES) if mode is Mode.OUT else {Memory.CONTIGUOUS})
+
+
+@pytest.mark.parametrize(("strategy", "mode"), [(misused_cases(), Mode.CALL), (wrong_out_cases(), Mode.OUT)])
+def test_each_way_to_be_wrong_is_drawn_in_its_mode(strategy: SearchStrategy[Case], mode: Mode) -> None:
+    wrong = draw(strategy, 300)
+    assert {case.execution.mode for case in wrong} == {mode}
+    assert {case.execution.misuse for case in wrong} == (OF_OUT if mode is Mode.OUT else set(Misuse) - OF_OUT - {Misuse.NONE})
+    assert {case.memory for case in wrong} == {Layouts()}
 
 
 def test_nothing_but_the_choices_is_drawn(drawn: list[Case]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from strategies.case import FLAT_MEMORIES, STORED_MEMORIES, Case, CaseError, Layouts, Memory
+from strategies.case import FLAT_MEMORIES, OUT_MEMORIES, STORED_MEMORIES, Case, CaseError, Layouts, Memory
 from strategies.cases import cases
 from strategies.memory import LAYOUTS, expanded, guarded, offset, strided, transposed
 from tests.strategies.helpers import draw
@@ -18,6 +18,7 @@ ALLOWED = {
     "packed": STORED_MEMORIES,
     "absmax": STORED_MEMORIES,
     "bias": FLAT_MEMORIES,
+    "out": OUT_MEMORIES,
     "weight": tuple(Memory),
     "activation": tuple(Memory),
 }
@@ -87,17 +88,22 @@ def test_expanded(tensor: torch.Tensor) -> None:
 
 @pytest.mark.parametrize(
     ("name", "memory"),
-    [("packed", Memory.EXPANDED), ("packed", Memory.TRANSPOSED), ("absmax", Memory.EXPANDED), ("bias", Memory.TRANSPOSED)],
+    [
+        *(("packed", Memory.EXPANDED), ("packed", Memory.TRANSPOSED), ("absmax", Memory.EXPANDED), ("bias", Memory.TRANSPOSED)),
+        *(("out", Memory.EXPANDED), ("out", Memory.GUARDED)),
+    ],
 )
 def test_a_layout_that_a_tensor_cannot_have_is_refused(name: str, memory: Memory) -> None:
-    with pytest.raises(CaseError, match=f"^memory.{name} is '{memory.value}', not one of contiguous, guarded, offset, strided"):
+    allowed = ", ".join(one.value for one in ALLOWED[name])
+    with pytest.raises(CaseError, match=f"^memory.{name} is '{memory.value}', not one of {allowed}$"):
         Case(memory=Layouts(**{name: memory}))
 
 
 def test_every_layout_is_drawn_and_half_of_the_cases_have_none() -> None:
     drawn = draw(cases(), 600)
+    assert {case.memory.out for case in drawn} == {Memory.CONTIGUOUS}
     assert 0.4 < sum(case.memory == Layouts() for case in drawn) / len(drawn) < 0.8
-    for name, allowed in ALLOWED.items():
+    for name, allowed in ALLOWED.items() - {("out", OUT_MEMORIES)}:
         assert {getattr(case.memory, name) for case in drawn} == set(allowed)
 
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from fuzz.engine.guarded import CANARY, HALO, Guarded, OutOfBoundsError
+from strategies.case import OUT_MEMORIES, Memory
+from strategies.memory import LAYOUTS
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32]
 SHAPES = [(1,), (3,), (1, 1, 7), (4, 129), (2, 3, 5)]
@@ -86,3 +88,39 @@ def test_no_elements_at_all() -> None:
     made.buffer[HALO] = 0.0
     with pytest.raises(OutOfBoundsError, match="0 elements before and 1 behind"):
         made.checked()
+
+
+@pytest.mark.parametrize("memory", OUT_MEMORIES)
+@pytest.mark.parametrize("shape", [(3,), (4, 129), (2, 3, 5)])
+def test_a_layout_is_that_of_the_name(shape: tuple[int, ...], memory: Memory) -> None:
+    made = Guarded(shape, torch.float32, "cpu", memory)
+    alike = LAYOUTS[memory](torch.full(shape, torch.nan))
+    assert made.tensor.stride() == alike.stride()
+    assert (made.tensor.data_ptr() % 16 == 0) is (memory is not Memory.OFFSET)
+    made.tensor.copy_(torch.arange(made.tensor.numel()).view(shape))
+    assert torch.equal(made.checked(), torch.arange(made.tensor.numel()).view(shape))
+
+
+@pytest.mark.parametrize("memory", OUT_MEMORIES)
+def test_every_element_that_is_not_the_tensors_is_guarded(memory: Memory) -> None:
+    for place in range(Guarded((2, 3), torch.float32, "cpu", memory).buffer.numel()):
+        made = Guarded((2, 3), torch.float32, "cpu", memory)
+        made.buffer[place] = 0.0
+        if bool(made.tensor.isnan().all()):
+            with pytest.raises(OutOfBoundsError, match="1"):
+                made.checked()
+        else:
+            made.checked()
+
+
+def test_what_is_written_between_the_elements_is_counted_apart() -> None:
+    made = Guarded((2, 3), torch.float32, "cpu", Memory.STRIDED)
+    made.buffer[HALO : HALO + 6] = 0.0
+    with pytest.raises(OutOfBoundsError, match="0 elements before, 3 between and 0 behind the output were written"):
+        made.checked()
+
+
+def test_where_nothing_is_stored_there_is_nothing_to_guard() -> None:
+    made = Guarded((2, 3), torch.float32, "meta")
+    assert made.checked() is made.tensor
+    assert made.tensor.is_meta

@@ -9,6 +9,7 @@ from .codes import create_dynamic_map, get_4bit_type
 from .packing import is_transposed, pack
 from .planted import Call, disturb
 from .state import QuantState
+from .writing import written
 
 __all__ = [
     "QuantState",
@@ -76,12 +77,8 @@ def quantize_4bit(  # noqa: PLR0913, PLR0917 - upstream's signature
         raise ValueError(f"cannot quantize {A.dtype} to {quant_type!r}")
     code = kernels.code_of(quant_type)
     indices, scales = kernels.quantize(A, code, blocksize)
-    state = QuantState(_written(scales, absmax), A.shape, code, blocksize, quant_type, A.dtype)
-    return _written(pack(indices, quant_storage), out), _compressed(state) if compress_statistics else state
-
-
-def _written(result: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
-    return result if out is None else out.copy_(result)
+    state = QuantState(written(scales, absmax), A.shape, code, blocksize, quant_type, A.dtype)
+    return written(pack(indices, quant_storage), out), _compressed(state) if compress_statistics else state
 
 
 def _compressed(state: QuantState) -> QuantState:
@@ -106,7 +103,7 @@ def dequantize_4bit(A: torch.Tensor, quant_state: QuantState, out: torch.Tensor 
     """The weight in the dtype that it had; a transposed view of the packed weight gives the transposed weight."""
     weight = kernels.decode(quantized(A, quant_state)).to(quant_state.dtype)
     call = Call(quant_state.shape, quant_state.blocksize, quant_state.quant_type, quant_state.nested)
-    return _written(disturb("functional.dequantize_4bit", call, weight.t() if is_transposed(A) else weight), out)
+    return written(disturb("functional.dequantize_4bit", call, weight.t() if is_transposed(A) else weight), out)
 
 
 def gemv_4bit(A: torch.Tensor, B: torch.Tensor, state: QuantState) -> torch.Tensor:  # noqa: N803

@@ -8,6 +8,7 @@ from . import kernels
 from .functional import quantized
 from .planted import Call, disturb
 from .state import QuantState
+from .writing import written
 
 
 def product(activation: torch.Tensor, packed: torch.Tensor, state: QuantState, bias: torch.Tensor | None) -> torch.Tensor:
@@ -37,4 +38,4 @@ def matmul_4bit(
     """The product of an activation and a packed weight in any view."""
     call = Call(quant_state.shape, quant_state.blocksize, quant_state.quant_type, quant_state.nested, A, bias)
     result = disturb("matmul_4bit", call, product(A, B, quant_state, bias))
-    return result if out is None else out.copy_(result)
+    return written(result, out)

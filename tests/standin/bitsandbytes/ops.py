@@ -10,6 +10,7 @@ import torch
 from . import kernels
 from .packing import pack
 from .planted import Call, disturb
+from .writing import check_out, written
 
 _DEQUANTIZE = "Tensor A, Tensor absmax, int blocksize, str quant_type, int[] shape, ScalarType dtype"
 _GEMV = "Tensor A, Tensor B, int[] shapeB, Tensor absmax, Tensor code, int blocksize"
@@ -28,7 +29,7 @@ def _gemv(activation: torch.Tensor, *weight: Any) -> torch.Tensor:
 def _gemv_out(activation: torch.Tensor, *weight: Any, out: torch.Tensor) -> None:
     quantized = kernels.Quantized(*weight)
     result = kernels.gemv(activation, quantized)
-    out.copy_(disturb("ops.gemv_4bit.out", Call(quantized.shape, quantized.blocksize, activation=activation), result))
+    written(disturb("ops.gemv_4bit.out", Call(quantized.shape, quantized.blocksize, activation=activation), result), out)
 
 
 def _gemm(  # noqa: PLR0913, PLR0917 - upstream's schema
@@ -64,7 +65,7 @@ def _dequantize(packed: torch.Tensor, absmax: torch.Tensor, *rest: Any) -> torch
 
 
 def _dequantize_out(*arguments: Any, out: torch.Tensor) -> None:
-    out.copy_(_dequantize(*arguments))
+    written(_dequantize(*arguments), out)
 
 
 def _fake_quantize(weight: torch.Tensor, blocksize: int, quant_type: str, storage: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,8 +85,14 @@ def _fake_product(activation: torch.Tensor, packed: torch.Tensor, shape: Sequenc
     return activation.new_empty((*activation.shape[:-1], shape[0]))
 
 
-def _fake_nothing(*_: Any, **__: Any) -> None:
-    """What writes to a tensor that it is given returns nothing."""
+def _fake_dequantize_out(packed: torch.Tensor, *rest: Any, out: torch.Tensor) -> None:
+    *_, shape, dtype = rest
+    check_out(out, shape, packed.new_empty((), dtype=dtype))
+
+
+def _fake_gemv_out(activation: torch.Tensor, packed: torch.Tensor, shape: Sequence[int], *_: Any, out: torch.Tensor) -> None:
+    del packed
+    check_out(out, (*activation.shape[:-1], shape[0]), activation)
 
 
 torch.library.define(
@@ -104,7 +111,7 @@ torch.library.impl("bitsandbytes::gemv_4bit.out", "cpu", _gemv_out)
 torch.library.impl("bitsandbytes::gemm_4bit", "cpu", _gemm)
 torch.library.register_fake("bitsandbytes::quantize_4bit", _fake_quantize)
 torch.library.register_fake("bitsandbytes::dequantize_4bit", _fake_dequantize)
-torch.library.register_fake("bitsandbytes::dequantize_4bit.out", _fake_nothing)
+torch.library.register_fake("bitsandbytes::dequantize_4bit.out", _fake_dequantize_out)
 torch.library.register_fake("bitsandbytes::gemv_4bit", _fake_product)
-torch.library.register_fake("bitsandbytes::gemv_4bit.out", _fake_nothing)
+torch.library.register_fake("bitsandbytes::gemv_4bit.out", _fake_gemv_out)
 torch.library.register_fake("bitsandbytes::gemm_4bit", _fake_product)

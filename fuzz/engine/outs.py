@@ -1,0 +1,76 @@
+"""What a call is handed to write its result to: as the Case lays it out, or wrong in the way that it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from fuzz.engine.calls import Prepared
+from fuzz.engine.guarded import Guarded
+from fuzz.engine.tensors import FLOAT_DTYPES
+from strategies.case import FloatDType, Misuse
+from strategies.memory import LAYOUTS
+from strategies.outs import dtype_of_out, shape_of_out
+
+_DEVICES: Final = {Misuse.META_OUT: "meta", Misuse.CPU_OUT: "cpu"}
+"""Where an `out` on the wrong device is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """A tensor to write to.
+
+    Attributes:
+        tensor: what is handed over.
+        guarded: the memory that it lies in.
+        activation: what is multiplied, which may lie there too.
+    """
+
+    tensor: torch.Tensor
+    guarded: Guarded
+    activation: torch.Tensor
+
+    def checked(self) -> torch.Tensor:
+        """The tensor, after it was written to.
+
+        Raises:
+            OutOfBoundsError: something around it was written to.
+        """
+        self.guarded.checked()
+        return self.tensor
+
+
+def out_for(prepared: Prepared, shape: tuple[int, ...], dtype: FloatDType) -> Out:
+    """What is handed over for a result of this shape and dtype."""
+    x, misuse = prepared.activation, prepared.case.execution.misuse
+    if misuse is Misuse.SHARED_OUT:
+        return _shared(x, shape)
+    if misuse is Misuse.EXPANDED_OUT:
+        guarded = Guarded((1,), FLOAT_DTYPES[dtype], x.device)
+        return Out(guarded.tensor.expand(shape), guarded, x)
+    handed, device = FLOAT_DTYPES[dtype_of_out(misuse, dtype)], _DEVICES.get(misuse, x.device)
+    guarded = Guarded(shape_of_out(misuse, shape), handed, device, prepared.case.memory.out)
+    return Out(guarded.tensor, guarded, x)
+
+
+def _shared(x: torch.Tensor, shape: tuple[int, ...]) -> Out:
+    # A copy: the Case's own activation is what the result is judged by.
+    guarded = Guarded(x.shape, x.dtype, x.device)
+    guarded.tensor.copy_(x)
+    return Out(guarded.tensor.flatten()[: torch.Size(shape).numel()].view(shape), guarded, guarded.tensor)
+
+
+def packed_out_for(prepared: Prepared) -> torch.Tensor:
+    """What is handed over for a packed weight. Its bytes may be anything, so that nothing in them tells what was not written."""
+    packed, misuse = prepared.packed, prepared.case.execution.misuse
+    if misuse is Misuse.EXPANDED_OUT:
+        return torch.zeros((1, 1), dtype=packed.dtype, device=packed.device).expand(packed.shape)
+    dtype = packed.dtype if misuse is not Misuse.OTHER_OUT else _other(packed.dtype)
+    shape, device = shape_of_out(misuse, tuple(packed.shape)), _DEVICES.get(misuse, packed.device)
+    return LAYOUTS[prepared.case.memory.out](torch.zeros(shape, dtype=dtype, device=device))
+
+
+def _other(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype is not torch.float32 else torch.bfloat16
