@@ -12,6 +12,10 @@ _NEAR_TIE: Final = "2 * (5 * 2**-24 + 5e-6)"
 """`fuzz.oracle.quantizing.NEAR_TIE`: the roundings of w / a, and thresholds of six decimal digits."""
 
 _NEAR_TIE_8BIT: Final = "2 * 7 * 2**-24"
+_SUBNORMAL: Final = "4 * 2**-126"
+"""`fuzz.oracle.quantizing.SUBNORMAL`: what kernels flush to zero."""
+
+_SCALES: Final = f"wrong = ~((got - expected).abs() <= {_SUBNORMAL}) & (expected != 0)"
 
 
 def numbers_check(finding: Finding, call: list[str]) -> str:
@@ -55,12 +59,12 @@ def _nearest(values: str, scale: str, table: str, index: str, slack: str) -> lis
     return [
         f"expected, got = {values}, {table}[{index}] * {scale}",
         f"nearest = ({values}[:, None] - {table} * {scale}[:, None]).abs().amin(1)",
-        f"wrong = (expected - got).abs() > nearest + {slack} * expected.abs() + 2**-50 * {scale}",
+        f"wrong = (expected - got).abs() > nearest + {slack} * expected.abs() + 2**-50 * {scale} + {_SUBNORMAL}",
     ]
 
 
 def _wrong_scales(finding: Finding) -> list[str]:
-    return [*_scales(finding), "expected, got = a, state.absmax.cpu().double()", "wrong = (got != expected) & (expected != 0)"]
+    return [*_scales(finding), "expected, got = a, state.absmax.cpu().double()", _SCALES]
 
 
 def _wrong_codes(finding: Finding) -> list[str]:
@@ -92,7 +96,7 @@ def _wrong_offset(finding: Finding) -> list[str]:
     return [
         *_scales(finding),
         "expected, got = a.mean()[None], state.offset.cpu().double()[None]",
-        "wrong = (got - expected).abs() > (a.numel() + 3) * 2**-24 * a.mean()  # float32 sum in any order",
+        f"wrong = (got - expected).abs() > (a.numel() + 3) * 2**-24 * a.mean() + {_SUBNORMAL}  # float32 sum in any order",
     ]
 
 
@@ -105,7 +109,7 @@ def _wrong_outer(finding: Finding) -> list[str]:
         *_shifted(finding),
         "expected = torch.nn.functional.pad(d, (0, -d.numel() % 256)).reshape(-1, 256).abs().amax(-1)",
         "got = state.state2.absmax.cpu().double()",
-        "wrong = (got != expected) & (expected != 0)",
+        _SCALES,
     ]
 
 

@@ -107,6 +107,8 @@ def expected_product(finding: Finding) -> list[str]:
         ]
     if finding.case.quantization.compress_statistics:
         lines.append("scale_error = a.abs() @ (c.abs() * slack).t()")
+    if case.activation.fill is Fill.SUBNORMAL:
+        lines.append("flushed = torch.where(a.abs() < 2**-126, a.abs(), 0.0) @ w.abs().t()  # a kernel may take it for zero")
     return [*lines, "expected = product + bias.cpu().double()" if _adds_bias(finding) else "expected = product"]
 
 
@@ -139,7 +141,8 @@ def _compare(finding: Finding) -> list[str]:
         magnitude, scale_error = "(magnitude + scale_error)", " + scale_error"
     base = f"{model['product']:.8g} * {magnitude}{scale_error}"
     if finding.path not in WEIGHT_ONLY:
-        base += f" + {model['code']:.8g} * (a.abs() @ c.abs().t()) + {model['activation']:.8g} * a.abs().sum(-1, keepdim=True)"
+        flushed = " + flushed" if case.activation.fill is Fill.SUBNORMAL else ""
+        base += f"{flushed} + {model['code']:.8g} * (a.abs() @ c.abs().t()) + {model['activation']:.8g} * a.abs().sum(-1, keepdim=True)"
     size = "torch.maximum(expected.abs(), product.abs())" if _adds_bias(finding) else "expected.abs()"
     late = f"{model['late_rounding']:.8g} * (size + bound) + {model['late_underflow']:.8g} + " if model["late_rounding"] else ""
     return [

@@ -100,6 +100,7 @@ class Fill(enum.Enum):
     CANCELLING = "cancelling"
     HUGE = "huge"
     TINY = "tiny"
+    SUBNORMAL = "subnormal"
     STEPPED = "stepped"
     ZEROS = "zeros"
     ZERO_BLOCKS = "zero_blocks"

@@ -71,6 +71,14 @@ def tiny(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     return torch.ldexp(mantissa.double(), exponent)
 
 
+def subnormal(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Odd integers from -15 to 15, each times a power of two from 2**-149 to 2**-100: four in ten are subnormal in float32."""
+    generator = torch.Generator().manual_seed(seed)
+    mantissa = 2 * torch.randint(-8, 8, shape, generator=generator) + 1
+    exponent = torch.randint(-149, -99, shape, generator=generator)
+    return mantissa.double() * ((exponent + 1023) << 52).view(torch.float64)  # torch.ldexp goes through a float32 power
+
+
 def cancelling(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Pairs a, -a along the last dimension, a from 1 to 8 in steps of 2**-6, so that sums nearly cancel."""
     generator = torch.Generator().manual_seed(seed)
@@ -124,6 +132,7 @@ FILLS: Final[dict[Fill, Callable[[tuple[int, ...], int], torch.Tensor]]] = {
     Fill.CANCELLING: cancelling,
     Fill.HUGE: huge,
     Fill.TINY: tiny,
+    Fill.SUBNORMAL: subnormal,
     Fill.STEPPED: stepped,
     Fill.ZEROS: zeros,
     Fill.ZERO_BLOCKS: zero_blocks,

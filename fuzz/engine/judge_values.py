@@ -28,7 +28,7 @@ from fuzz.oracle.emulate import ROUNDS_PRODUCTS
 from fuzz.oracle.model import ErrorModel
 from fuzz.oracle.reference import SMALLEST_NORMAL, Product
 from fuzz.oracle.rounding import FLUSH, OVERFLOW
-from strategies.case import Case
+from strategies.case import Case, Fill
 
 OVERFLOWED: Final = "overflow"
 UNDERFLOWED: Final = "underflow"
@@ -92,8 +92,8 @@ def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, refe
     verdict = _definite(question, output, allowed, wrong)
     if verdict.symptom:
         return verdict
-    if not all_numbers:
-        return verdict  # the kernels' arithmetic was measured on numbers
+    if not all_numbers or Fill.SUBNORMAL in {question.case.activation.fill, question.case.weight.fill}:
+        return verdict  # the kernels' arithmetic was measured on normal numbers
     calibration = find(question.library.device_name, question.library.version)
     sharp = judge_sharply(question, result, references, calibration) if calibration else None
     return sharp or _range(question, arms, output, product, model) or verdict

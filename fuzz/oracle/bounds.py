@@ -169,6 +169,7 @@ def _sum_error(product: Product, model: ErrorModel) -> torch.Tensor:
     return (
         model.product * product.magnitude
         + product.scale_error
+        + product.flushed
         + model.code * product.code_magnitude
         + model.activation * product.activation_magnitude
         + model.constant

@@ -15,7 +15,7 @@ from typing import Final
 import torch
 
 from fuzz.oracle.reference import NESTED_BLOCKSIZE
-from fuzz.oracle.rounding import V, gamma
+from fuzz.oracle.rounding import FLUSH, V, gamma
 
 NORMALIZED: Final = 5 * V
 """Relative error of w / a as kernels compute it: `1.0f / a` with --use_fast_math is off by 2 units in the last place of
@@ -34,6 +34,10 @@ NEAR_TIE_8BIT: Final = 2 * (NORMALIZED + 2 * V)
 CPU_STEP_8BIT: Final = 2 * (1 / 65535 + 8 * V)
 """The CPU's 8-bit quantizer looks w / a up in a table of 65,536 equal steps over [-1, 1] (csrc/cpu_ops.cpp of 0.50), so
 that a threshold is off by up to half a step, and computes the place with four float32 roundings. Relative to a."""
+
+SUBNORMAL: Final = 4 * FLUSH
+"""What flushing may change in all, absolutely: elements, their differences, sums and quotients, each by less than the smallest
+normal float32. (Upstream's CPU backend divides by 1e-38 at least and stores that as a scale; it is less than that number.)"""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def wrong_scales(values: torch.Tensor, blocksize: int, absmax: torch.Tensor) -> 
     decodes to is for `wrong_zeros`.
     """
     right = block_scales(values, blocksize).to(absmax.device)
-    return _worst((absmax.double() - right).abs(), ~(absmax.double() == right) & (right != 0), right, absmax)
+    off = (absmax.double() - right).abs()
+    return _worst(off, ~(off <= SUBNORMAL) & (right != 0), right, absmax)
 
 
 def wrong_zeros(coded: Coded, absmax: torch.Tensor) -> Worst | None:
@@ -126,7 +131,7 @@ def wrong_codes(coded: Coded, near_tie: float = NEAR_TIE, step: float = 0.0) -> 
     chosen = table[coded.index[places].long()] * scale
     excess = (flat - chosen).abs() - _nearest_distance(flat, scale, table)
     # What float64 itself may be off by: two products and two differences of magnitude |w| + a.
-    slack = near_tie * flat.abs() + step * scale + 2.0**-50 * (flat.abs() + scale)
+    slack = near_tie * flat.abs() + step * scale + 2.0**-50 * (flat.abs() + scale) + SUBNORMAL
     worst = _worst(excess, ~(excess <= slack), flat, chosen)
     return None if worst is None else dataclasses.replace(worst, index=int(places[worst.index]))
 
@@ -167,7 +172,7 @@ def _nearest_distance(flat: torch.Tensor, scale: torch.Tensor, table: torch.Tens
 def wrong_offset(scales: torch.Tensor, offset: float) -> Worst | None:
     """The offset of compressed statistics, if it is not the mean of the scales within float32's sum in any order."""
     mean = scales.double().mean()
-    bound = (gamma(scales.numel() + 1, V) + V) * scales.double().abs().mean()
+    bound = (gamma(scales.numel() + 1, V) + V) * scales.double().abs().mean() + SUBNORMAL
     off = (mean - offset).abs()
     return _worst(off[None], ~(off <= bound)[None], mean[None], torch.tensor([offset]))
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from fuzz.oracle.codebooks import CODES
+from fuzz.oracle.rounding import FLUSH
 from strategies.case import Case, Layout
 
 FLOAT32_ROUNDOFF = 2.0**-24
@@ -49,7 +50,8 @@ class Product:
     `largest_scale` is the largest of the scales, which some kernels round to the activation's dtype.
     `scale_error` is sum|x||c| times the bound on the error of the scales. For float16 activations `magnitude` takes
     subnormal factors as the smallest normal number, 2**-14, because tensor cores align them as if they were
-    (`fuzz.oracle.reduction`).
+    (`fuzz.oracle.reduction`). `flushed` is sum|x||w| over what is subnormal in float32 of x, which a kernel may take for zero:
+    unlike a result that is flushed, it may be multiplied by a large weight.
     """
 
     value: torch.Tensor
@@ -60,6 +62,7 @@ class Product:
     bias: torch.Tensor | None
     terms: int
     largest_scale: float = 0.0
+    flushed: torch.Tensor | float = 0.0
 
 
 def packed_bytes(packed: torch.Tensor) -> torch.Tensor:
@@ -150,4 +153,10 @@ def multiply(activation: torch.Tensor, weight: DecodedWeight, bias: torch.Tensor
         bias=None if bias is None else bias.detach().double(),
         terms=x.shape[-1],
         largest_scale=float(weight.scale.abs().max()) if weight.scale.numel() else 0.0,
+        flushed=_flushed(x, values),
     )
+
+
+def _flushed(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor | float:
+    subnormal = torch.where(x.abs() < FLUSH, x.abs(), 0.0)
+    return subnormal @ values.abs() if bool(subnormal.any()) else 0.0

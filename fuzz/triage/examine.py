@@ -19,7 +19,7 @@ Ask = Callable[[Case], Outcome]
 
 
 RANDOM: Final = frozenset(
-    {Fill.INTEGERS, Fill.NORMAL, Fill.HEAVY_TAILED, Fill.CANCELLING, Fill.HUGE, Fill.TINY, Fill.STEPPED, Fill.ZERO_BLOCKS}
+    {Fill.INTEGERS, Fill.NORMAL, Fill.HEAVY_TAILED, Fill.CANCELLING, Fill.HUGE, Fill.TINY, Fill.SUBNORMAL, Fill.STEPPED, Fill.ZERO_BLOCKS}
 )
 OTHER_FILLINGS: Final = 2
 """Other numbers that are tried where a value seems to pass."""

@@ -22,6 +22,7 @@ from strategies.fills import (
     one_hot,
     ones,
     stepped,
+    subnormal,
     tiny,
     zero_blocks,
     zeros,
@@ -38,6 +39,7 @@ GOLDEN = {
     Fill.CANCELLING: "50aac0077f982fbe4636caf8d7e387412c88fe8db441589dbd697c8947a827fd",
     Fill.HUGE: "a7a773f642c5a5f7a2b5048a845d851c8b8186d57fa7a23b489c6fae6549e8d1",
     Fill.TINY: "024d2eea0ae59fdfe152565f6d9a573d7167609ff62a981e098987eb975b447c",
+    Fill.SUBNORMAL: "9aa81120234e366c0f7de4fb20861bcc63162402c0fa68cee682505bd3f53a1f",
     Fill.STEPPED: "4333a78b43605e42e0c6f6932b048f297fff5d9ea55d9f020aebdd297355df79",
     Fill.ZEROS: "16d0edc8b7ad7705b23a14058f366ff1c0dfa16a0ad14f741924c308754cf8d1",
     Fill.ZERO_BLOCKS: "4684135862806d18f10f2f289c64723140b98dc90b66f679ab1a08539650eabd",
@@ -147,6 +149,20 @@ def test_products_of_huge_values_leave_the_range_of_float16_and_those_of_tiny_on
     assert 0.2 < float((large[:50].half() * large[50:].half()).isinf().double().mean()) < 0.6
     assert 0.7 < float((small[:50].half() * small[50:].half() == 0).double().mean()) < 0.95
     assert {-1.0, 1.0} == set(huge((100, 100), 4).sign().flatten().tolist()) == set(tiny((100, 100), 4).sign().flatten().tolist())
+
+
+def test_many_numbers_are_subnormal_in_float32_and_none_is_lost() -> None:
+    values = subnormal((100, 100), 4)
+    assert 0.35 < float((values.abs() < 2.0**-126).double().mean()) < 0.45
+    assert float(values.abs().min()) == 2.0**-149
+    assert float(values.abs().max()) == 15 * 2.0**-100
+    assert set(values.sign().flatten().tolist()) == {-1.0, 1.0}
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float16)
+    try:
+        assert torch.equal(subnormal((100, 100), 4), values)
+    finally:
+        torch.set_default_dtype(before)
 
 
 @pytest.mark.parametrize("fill", Fill)

@@ -64,7 +64,7 @@ def _by_lane(terms: torch.Tensor, how: How) -> torch.Tensor:
 
 def simt(x: torch.Tensor, weight: Quantized, bias: torch.Tensor | None, how: How) -> torch.Tensor:
     """SIMT and legacy gemv: code, scale, weight and product rounded to a 16-bit dtype, sums in float32."""
-    dtype = x.dtype
+    dtype, x = x.dtype, _flushed(x, how)
     if dtype is torch.float32:
         return _simt_single(x, weight, bias, how)
     rounded = weight.code.to(dtype) * weight.scale.to(dtype)
@@ -92,7 +92,7 @@ def _simt_single(x: torch.Tensor, weight: Quantized, bias: torch.Tensor | None, 
 
 def dense(x: torch.Tensor, weight: Quantized, bias: torch.Tensor | None, stored: torch.dtype, how: How) -> torch.Tensor:
     """dequantize, then cuBLAS or a CPU BLAS: weights rounded once or twice, sums in float32 in any order, in two parts."""
-    rounded = _flushed(weight.code * weight.scale, how).to(stored).to(x.dtype)
+    x, rounded = _flushed(x, how), _flushed(weight.code * weight.scale, how).to(stored).to(x.dtype)
     exact = x.double()[:, None, :] * rounded.double()[None]
     exact = exact[..., torch.randperm(exact.shape[-1], generator=how.generator)]
     split = int(torch.randint(0, exact.shape[-1] + 1, (), generator=how.generator))
@@ -130,6 +130,7 @@ def _towards_zero(value: torch.Tensor) -> torch.Tensor:
 def cpu_bf16(x: torch.Tensor, weight: Quantized, bias: torch.Tensor | None, how: How) -> torch.Tensor:
     """The CPU's fused kernel: activation, code, scale, weight and result in bfloat16, sums in float32."""
     rounded = weight.code.bfloat16() * weight.scale.bfloat16()
+    x = _flushed(x, how)
     products = (x.bfloat16()[:, None, :].double() * rounded[None].double()).float()
     products = _flushed(products, how)[..., torch.randperm(x.shape[-1], generator=how.generator)]
     total = torch.zeros(products.shape[:-1])

@@ -120,8 +120,15 @@ def vanishing(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quanti
     return x, _weight(terms, _scales(terms, -128, -110, random), random)
 
 
+def flushable(terms: int, random: torch.Generator) -> tuple[torch.Tensor, Quantized]:
+    """Inputs around the smallest normal float32, and weights so large that it matters whether they are taken for zero."""
+    x = torch.exp2(_uniform((ROWS, terms), -140, -110, random)) * _sign((ROWS, terms), random)
+    return x, _weight(terms, _scales(terms, 8, 15, random), random)
+
+
 INPUTS: list[Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]]] = [
     normal, positive, heavy, cancelling, one_hot, constant, absorbed, subnormal, subnormal_weights, vanishing,
+    flushable,
 ]  # fmt: skip
 
 

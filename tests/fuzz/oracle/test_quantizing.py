@@ -179,6 +179,23 @@ def test_a_block_of_zeros_may_have_any_scale(scale: float) -> None:
     assert wrong_scales(torch.tensor([0.0, -0.0, 1.0]), 2, torch.tensor([scale, 1.0])) is None
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-38, 2.0**-130])
+def test_a_block_of_subnormal_numbers_may_be_flushed_or_kept_above_zero(scale: float) -> None:
+    values = torch.tensor([2.0**-130, -(2.0**-131), 1.0, 0.5])
+    assert wrong_scales(values, 2, torch.tensor([scale, 1.0])) is None
+    for code in range(16):
+        made = coded(values[:2].tolist(), [code, 15 - code], TABLES[QuantType.NF4], 2)
+        assert wrong_codes(made) is None
+    assert wrong_offset(torch.tensor([2.0**-130, 2.0**-128]), 0.0) is None
+
+
+def test_what_is_above_is_judged_as_ever() -> None:
+    values = torch.tensor([2.0**-100, 0.0])
+    assert wrong_scales(values, 2, torch.tensor([2.0**-100 * (1 + 2.0**-20)])) is not None
+    assert wrong_codes(coded(values.tolist(), [14, 7], TABLES[QuantType.NF4], 2)) is not None
+    assert wrong_offset(values[:1], 2.0**-101) is not None
+
+
 @pytest.mark.parametrize("quant_type", QuantType)
 def test_a_block_of_zeros_has_to_decode_to_zeros(quant_type: QuantType) -> None:
     table = TABLES[quant_type]

@@ -13,7 +13,7 @@ from bitsandbytes import functional
 
 from fuzz.engine.tensors import STORAGE_DTYPES
 from fuzz.oracle.codebooks import CODES
-from fuzz.oracle.reference import FLOAT32_ROUNDOFF, decode, multiply, nibbles, packed_bytes
+from fuzz.oracle.reference import FLOAT32_ROUNDOFF, DecodedWeight, decode, multiply, nibbles, packed_bytes
 from strategies.case import Case, Layout, Quantization, QuantType, StorageDType, Weight
 from tests.fuzz.engine.helpers import nested_state, plain_state
 
@@ -169,6 +169,16 @@ def test_multiply_exactly(leading: tuple[int, ...], nested: bool) -> None:  # no
             assert float(product.magnitude.flatten()[place]) == pytest.approx(float(magnitude + error), rel=1e-13)
             assert float(product.code_magnitude.flatten()[place]) == pytest.approx(float(code), rel=1e-13)
             assert float(product.scale_error.flatten()[place]) == pytest.approx(float(error), rel=1e-13)
+
+
+def test_what_a_kernel_may_take_for_zero_is_told_apart() -> None:
+    code, scale, exact = (torch.tensor([part], dtype=torch.float64) for part in ([1.0, -0.5, 1.0], [8.0] * 3, [0.0] * 3))
+    weight = DecodedWeight(code=code, scale=scale, scale_error=exact)
+    x = torch.tensor([[2.0**-126, 2.0**-127, -(2.0**-130)], [1.0, 0.0, 2.0]])
+    product = multiply(x, weight, None)
+    assert torch.equal(torch.as_tensor(product.flushed), torch.tensor([[4 * 2.0**-127 + 8 * 2.0**-130], [0.0]], dtype=torch.float64))
+    assert multiply(x[1:], weight, None).flushed == 0.0
+    assert multiply(torch.tensor([[2.0**-24, 0.0, 1.0]]).half(), weight, None).flushed == 0.0
 
 
 def test_multiply_without_bias() -> None:
