@@ -25,6 +25,7 @@ class Guarded:
     Args:
         shape, dtype, device: of the tensor; on the device "meta" there is no memory to guard.
         memory: how it lies, one of `strategies.case.OUT_MEMORIES`. What is between its elements belongs to the guard.
+        room: elements that the guard behind it has more, for what a kernel writes that takes it for a larger tensor.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Guarded:
         dtype: torch.dtype,
         device: torch.device | str,
         memory: Memory = Memory.CONTIGUOUS,
+        *,
+        room: int = 0,
     ) -> None:
         size = torch.Size(shape).numel()
         start = HALO + (memory is Memory.OFFSET)
         self._inside = slice(start, start + (2 * size if memory is Memory.STRIDED else size))
         self._shape, self._memory = torch.Size(shape), memory
-        self.buffer = torch.full((self._inside.stop + HALO,), CANARY, dtype=dtype, device=device)
+        self.buffer = torch.full((self._inside.stop + HALO + room,), CANARY, dtype=dtype, device=device)
         self.tensor = self._inside_of(self.buffer)
         self.tensor.fill_(torch.nan)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ import torch
 from fuzz.engine.calls import Prepared
 from fuzz.engine.guarded import Guarded
 from fuzz.engine.tensors import FLOAT_DTYPES
-from strategies.case import FloatDType, Misuse
+from strategies.case import WRONG_OUTS, FloatDType, Misuse
 from strategies.memory import LAYOUTS
 from strategies.outs import dtype_of_out, shape_of_out
 
@@ -47,11 +48,13 @@ def out_for(prepared: Prepared, shape: tuple[int, ...], dtype: FloatDType) -> Ou
     x, misuse = prepared.activation, prepared.case.execution.misuse
     if misuse is Misuse.SHARED_OUT:
         return _shared(x, shape)
+    # A kernel that does not look writes the whole result, which must not end up in other tensors.
+    room = math.prod(shape) if misuse in WRONG_OUTS else 0
     if misuse is Misuse.EXPANDED_OUT:
-        guarded = Guarded((1,), FLOAT_DTYPES[dtype], x.device)
+        guarded = Guarded((1,), FLOAT_DTYPES[dtype], x.device, room=room)
         return Out(guarded.tensor.expand(shape), guarded, x)
     handed, device = FLOAT_DTYPES[dtype_of_out(misuse, dtype)], _DEVICES.get(misuse, x.device)
-    guarded = Guarded(shape_of_out(misuse, shape), handed, device, prepared.case.memory.out)
+    guarded = Guarded(shape_of_out(misuse, shape), handed, device, prepared.case.memory.out, room=room)
     return Out(guarded.tensor, guarded, x)
 
 

@@ -108,6 +108,19 @@ def test_what_is_written_behind_a_wrong_tensor_is_seen(misuse: Misuse) -> None:
         out.checked()
 
 
+@pytest.mark.parametrize("misuse", [Misuse.EXPANDED_OUT, Misuse.SHORT_OUT, Misuse.OTHER_OUT])
+def test_a_kernel_that_takes_a_wrong_tensor_for_a_right_one_writes_to_the_guard(misuse: Misuse) -> None:
+    case = fields.replace(case_of(misuse), "activation.rows", 500)
+    prepared = prepare(case, build(case), LIBRARY)
+    out = out_for(prepared, case.output_shape, case.activation_dtype)
+    behind = out.guarded.buffer.view(torch.uint8)[out.tensor.storage_offset() * out.tensor.element_size() :]
+    result = torch.ones(case.output_shape).view(torch.uint8).flatten()
+    assert len(behind) > len(result)
+    behind[: len(result)] = result
+    with pytest.raises(OutOfBoundsError, match=r"^0 elements before"):
+        out.checked()
+
+
 @pytest.mark.parametrize(
     ("misuse", "paths"),
     [
