@@ -22,6 +22,14 @@ _DEVICES: Final = {Misuse.META_OUT: "'meta'", Misuse.CPU_OUT: "'cpu'"}
 _PACKED_SHAPES: Final = {Misuse.LONG_OUT: "(len(packed), 2)", Misuse.DEEP_OUT: "(2, len(packed), 1)"}
 
 
+_GUARDED: Final = {
+    Memory.CONTIGUOUS: "guarded(result)",
+    Memory.STRIDED: "guarded(torch.stack((result, result), dim=-1))[..., 0]",
+    Memory.TRANSPOSED: "guarded(result.mT).mT",
+}
+"""The memory layouts with something around them."""
+
+
 def activation_of(case: Case) -> str:
     """What a script calls the activation of a call that is handed an `out`."""
     return "shared" if case.execution.misuse is Misuse.SHARED_OUT else "x"
@@ -70,9 +78,10 @@ def _out(case: Case, result: _Result, *, guard: bool) -> list[str]:
 
 
 def _placed(case: Case, shape: Shape, *, guard: bool) -> list[str]:
-    lines = [] if case.memory.out is Memory.CONTIGUOUS else [f"result = {case.memory.out.value}(result)"]
-    if guard and not lines:
-        lines = ["result = guarded(result)"]
+    memory = case.memory.out
+    lines = [] if memory is Memory.CONTIGUOUS else [f"result = {memory.value}(result)"]
+    if guard and memory is not Memory.OFFSET:  # which has something around it
+        lines = [f"result = {_GUARDED[memory] if len(shape) > 1 or memory is Memory.STRIDED else 'guarded(result)'}"]
     if case.execution.misuse is Misuse.EXPANDED_OUT:
         lines.append(f"result = result.expand({shape})  # all elements are the same one")
     return lines

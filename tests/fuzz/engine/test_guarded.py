@@ -105,8 +105,9 @@ def test_a_layout_is_that_of_the_name(shape: tuple[int, ...], memory: Memory) ->
 def test_every_element_that_is_not_the_tensors_is_guarded(memory: Memory) -> None:
     for place in range(Guarded((2, 3), torch.float32, "cpu", memory).buffer.numel()):
         made = Guarded((2, 3), torch.float32, "cpu", memory)
+        made.tensor.fill_(1.0)
         made.buffer[place] = 0.0
-        if bool(made.tensor.isnan().all()):
+        if bool((made.tensor == 1).all()):
             with pytest.raises(OutOfBoundsError, match="1"):
                 made.checked()
         else:
@@ -115,8 +116,17 @@ def test_every_element_that_is_not_the_tensors_is_guarded(memory: Memory) -> Non
 
 def test_what_is_written_between_the_elements_is_counted_apart() -> None:
     made = Guarded((2, 3), torch.float32, "cpu", Memory.STRIDED)
+    made.buffer[HALO : HALO + 12] = 0.0
+    with pytest.raises(OutOfBoundsError, match="0 elements before, 6 between and 0 behind the output were written"):
+        made.checked()
+
+
+def test_strides_that_are_ignored_leave_elements_unwritten_and_are_no_overrun() -> None:
+    made = Guarded((2, 3), torch.float32, "cpu", Memory.STRIDED)
     made.buffer[HALO : HALO + 6] = 0.0
-    with pytest.raises(OutOfBoundsError, match="0 elements before, 3 between and 0 behind the output were written"):
+    assert made.checked().isnan().sum() == 3
+    made.buffer[-1] = 0.0
+    with pytest.raises(OutOfBoundsError, match="0 elements before and 1 behind"):
         made.checked()
 
 

@@ -191,11 +191,32 @@ def test_strides_that_are_ignored_are_seen(monkeypatch: pytest.MonkeyPatch) -> N
         return result if out is None else out.as_strided((result.numel(),), (1,)).copy_(result.flatten())
 
     monkeypatch.setattr(bitsandbytes, "matmul_4bit", straight_on)
-    for memory, symptom in ((Memory.CONTIGUOUS, None), (Memory.STRIDED, Symptom.OUT_OF_BOUNDS), (Memory.TRANSPOSED, Symptom.WRONG_VALUE)):
+    for memory, symptom in ((Memory.CONTIGUOUS, None), (Memory.STRIDED, Symptom.WRONG_VALUE), (Memory.TRANSPOSED, Symptom.WRONG_VALUE)):
         case = fields.replace(CASE, "memory.out", memory)
         assert verdict_of(case, "matmul_4bit_out").symptom is symptom
         status, output, _ = execute(write_script(finding("matmul_4bit_out", symptom.value if symptom else "wrong shape", case)))
         assert status == (symptom is not None), output
+
+
+def test_what_is_written_between_elements_or_behind_them_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    import bitsandbytes  # noqa: PLC0415
+
+    right = bitsandbytes.matmul_4bit
+
+    def vectors(*arguments: Any, out: torch.Tensor | None = None, **named: Any) -> torch.Tensor:
+        result: torch.Tensor = right(*arguments, **named)
+        if out is None:
+            return result
+        out.copy_(result)
+        out.as_strided((2,), (1,), out.storage_offset() + (out.numel() - 1) * out.stride(-1)).copy_(result.flatten()[-1:])
+        return out
+
+    monkeypatch.setattr(bitsandbytes, "matmul_4bit", vectors)
+    for memory in OUT_MEMORIES:
+        case = fields.replace(fields.replace(CASE, "memory.out", memory), "activation.rows", 1)
+        assert verdict_of(case, "matmul_4bit_out").symptom is Symptom.OUT_OF_BOUNDS
+        status, output, _ = execute(write_script(finding("matmul_4bit_out", "written out of bounds", case)))
+        assert (status, "got:      1 elements" in output) == (1, True), output
 
 
 @pytest.mark.parametrize("misuse", ON_THE_CPU)
