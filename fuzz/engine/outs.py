@@ -19,6 +19,10 @@ _DEVICES: Final = {Misuse.META_OUT: "meta", Misuse.CPU_OUT: "cpu"}
 """Where an `out` on the wrong device is."""
 
 
+class ResizedError(RuntimeError):
+    """A tensor of the wrong shape was resized, with which torch's own functions still answer it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Out:
     """A tensor to write to.
@@ -27,18 +31,23 @@ class Out:
         tensor: what is handed over.
         guarded: the memory that it lies in.
         activation: what is multiplied, which may lie there too.
+        shape: in which the tensor was handed over.
     """
 
     tensor: torch.Tensor
     guarded: Guarded
     activation: torch.Tensor
+    shape: torch.Size
 
     def checked(self) -> torch.Tensor:
         """The tensor, after it was written to.
 
         Raises:
+            ResizedError: it has another shape now.
             OutOfBoundsError: something around it was written to.
         """
+        if self.tensor.shape != self.shape:
+            raise ResizedError(f"out was of shape {tuple(self.shape)} and is of shape {tuple(self.tensor.shape)} now")
         self.guarded.checked()
         return self.tensor
 
@@ -52,17 +61,17 @@ def out_for(prepared: Prepared, shape: tuple[int, ...], dtype: FloatDType) -> Ou
     room = math.prod(shape) if misuse in WRONG_OUTS else 0
     if misuse is Misuse.EXPANDED_OUT:
         guarded = Guarded((1,), FLOAT_DTYPES[dtype], x.device, room=room)
-        return Out(guarded.tensor.expand(shape), guarded, x)
+        return Out(guarded.tensor.expand(shape), guarded, x, torch.Size(shape))
     handed, device = FLOAT_DTYPES[dtype_of_out(misuse, dtype)], _DEVICES.get(misuse, x.device)
     guarded = Guarded(shape_of_out(misuse, shape), handed, device, prepared.case.memory.out, room=room)
-    return Out(guarded.tensor, guarded, x)
+    return Out(guarded.tensor, guarded, x, guarded.tensor.shape)
 
 
 def _shared(x: torch.Tensor, shape: tuple[int, ...]) -> Out:
     # A copy: the Case's own activation is what the result is judged by.
     guarded = Guarded(x.shape, x.dtype, x.device)
     guarded.tensor.copy_(x)
-    return Out(guarded.tensor.flatten()[: torch.Size(shape).numel()].view(shape), guarded, guarded.tensor)
+    return Out(guarded.tensor.flatten()[: math.prod(shape)].view(shape), guarded, guarded.tensor, torch.Size(shape))
 
 
 def packed_out_for(prepared: Prepared) -> torch.Tensor:

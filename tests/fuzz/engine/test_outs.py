@@ -198,6 +198,23 @@ def test_strides_that_are_ignored_are_seen(monkeypatch: pytest.MonkeyPatch) -> N
         assert status == (symptom is not None), output
 
 
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+def test_a_tensor_may_be_resized_as_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import bitsandbytes  # noqa: PLC0415
+
+    right = bitsandbytes.matmul_4bit
+
+    def resizing(*arguments: Any, out: torch.Tensor | None = None, **named: Any) -> torch.Tensor:
+        return torch.mul(right(*arguments, **named), 1, out=out)
+
+    monkeypatch.setattr(bitsandbytes, "matmul_4bit", resizing)
+    for misuse in (Misuse.SHORT_OUT, Misuse.LONG_OUT, Misuse.DEEP_OUT):
+        verdict = verdict_of(case_of(misuse), "matmul_4bit_out")
+        assert verdict.symptom is None
+        assert "ResizedError" in verdict.got
+    assert verdict_of(CASE, "matmul_4bit_out").got == ""
+
+
 def test_what_is_written_between_elements_or_behind_them_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     import bitsandbytes  # noqa: PLC0415
 
