@@ -178,7 +178,7 @@ def test_a_view_may_be_refused_and_an_address_may_not(memory: Memory) -> None:
 def test_a_result_is_judged_wherever_it_lies(memory: Memory, path: str) -> None:
     verdict = verdict_of(fields.replace(CASE, "memory.out", memory), path)
     assert (verdict.symptom, verdict.got) == (None, "")
-    assert verdict.error_over_bound is not None
+    assert verdict.model is not None
 
 
 def test_strides_that_are_ignored_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
