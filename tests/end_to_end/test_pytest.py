@@ -113,7 +113,8 @@ def test_ctrl_c_with_workers_ends_with_a_report(tmp_path: Path) -> None:
 def test_options_of_pytest_mean_what_they_mean_elsewhere(tmp_path: Path) -> None:
     """-q prints no progress, -x stops at the first finding and loses none, --junitxml has what was told."""
     file = tmp_path / "junit.xml"
-    done = small(tmp_path / "reports", "-q", "-x", "--junitxml", str(file), faults=FAULTS, target=MAIN_PROPERTY)
+    options = ("-q", "-x", "--junitxml", str(file), "--fuzz-cases", "100")  # of which a tenth fit Linear4bit
+    done = small(tmp_path / "reports", *options, faults=FAULTS, target=MAIN_PROPERTY)
     assert done.ended.status == pytest.ExitCode.TESTS_FAILED, done.explain("there is a fault")
     for words in ("cases/s", "observed after"):
         assert words not in done.ended.output, done.explain("-q is quiet")

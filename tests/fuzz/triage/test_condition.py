@@ -77,7 +77,7 @@ def acting(draw: st.DrawFn) -> tuple[Case, Condition]:
     sizes = {name: rule for name, rule in drawn.items() if rule.holds(fields.get(case, name), blocksize)}
     if not failing and not sizes:
         size = case.weight.in_features  # of the largest sizes there is none beyond
-        sizes = {IN: SizeRule(most=size) if size <= 100 else SizeRule(least=size)}
+        sizes = {IN: SizeRule(least=min(size, 1), most=size) if size <= 100 else SizeRule(least=size)}
     return case, Condition(failing, sizes)
 
 
