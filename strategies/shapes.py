@@ -16,11 +16,14 @@ SMALL: Final = 40
 """Sizes up to here are drawn one by one: tails, odd and prime sizes."""
 
 ROOMS: Final = (2**12, 2**14, 2**16, 2**18)
-"""Most elements of a weight, one as often as the other. What is judged for a Case grows with them, and what is found does
-hardly: tails, blocks, tiles and thresholds are all to be met in small weights, of which there is time for many more."""
+"""Most elements of a weight, one as often as the other. What a Case costs grows with them, and tails, blocks, tiles and
+thresholds are met in small weights too, of which there is time for many more. `python -m fuzz selfcheck` counts the Cases that
+faults take."""
+
+_ROOMS: Final = st.sampled_from(ROOMS)
 
 MAX_DRAWN_ELEMENTS: Final = ROOMS[-1]
-"""Weights of a campaign stay below this, so that a case costs milliseconds; larger ones have no arm of their own."""
+"""Weights of a campaign stay below this, so that a case costs milliseconds; `strategies.wide` draws what larger arms need."""
 
 LONGEST: Final = 4096
 """Largest in_features that is no multiple of the blocksize."""
@@ -69,6 +72,3 @@ def _weight_sizes(draw: st.DrawFn, blocksize: int) -> tuple[int, int]:
     # least: what can only be one is no choice, and Hypothesis shrinks towards fewer choices first.
     limit = max(2, 2 ** ((room // in_features).bit_length() - 1))
     return draw(sizes(limit)), in_features
-
-
-_ROOMS: Final = st.sampled_from(ROOMS)

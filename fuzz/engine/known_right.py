@@ -1,7 +1,6 @@
 """Results of one Case that were judged right: the same numbers from another path are right by the same standard.
 
-Most paths run one kernel on the same operands and return the same bits, which are compared in a hundredth of the time
-that a judgement takes.
+Most paths run one kernel on the same operands and return the same bits, and to compare them costs far less than to judge.
 """
 
 from __future__ import annotations
