@@ -27,7 +27,7 @@ from fuzz.triage.bug import Bug, Failure, Suspect
 from fuzz.triage.condition import Condition, parse_triggers
 from fuzz.triage.investigate import Investigation, Investigator
 from fuzz.triage.reduce import OutOfTime, Reduction
-from fuzz.triage.suspects import Suspects
+from fuzz.triage.suspects import Suspects, acts
 from fuzz.triage.verify import QUANTIZE, selection
 from strategies import fields
 from strategies.case import Case
@@ -48,7 +48,12 @@ CLOSING: Final = 2.0
 """Seconds at the end of the budget in which nothing more is drawn: the last confirmation and the reports."""
 
 RECOVERY_SHARE: Final = 0.2
-"""Part of the time that may go into replacing children. Beyond it the paths that end them rest for a while."""
+"""Part of the time that may go into replacing children while Cases are drawn. Beyond it the paths that end them rest: on Cases
+on which what is known acts, and as long as nothing is known of them on all Cases."""
+
+ENDING_SHARE: Final = 0.4
+"""Part of the time that has passed which investigating failures that end the child may take: each trial that fails costs a
+child, on a GPU a hundred times what another trial costs. Beyond it they wait, and the search goes on."""
 
 REGION_LIMIT: Final = 15.0
 """Seconds for seeing whether what was found is a part of what is known."""
@@ -137,6 +142,8 @@ class Campaign:
         self._deadline = 0.0
         self._skipped: Counter[FailureKey] = Counter()
         self._unsteady: Counter[FailureKey] = Counter()
+        self._ending_seconds = 0.0  # spent on investigating failures that end the child
+        self._recovered = 0.0  # seconds of replacing children which investigations are to blame for
         self._begun = 0  # Cases of the run that were handed to the executor, which answers some of them later
         self._investigator = Investigator(self._trial, self.suspects)
         self.progress = Progress()
@@ -174,7 +181,7 @@ class Campaign:
         if most_cases is not None and self._begun >= most_cases:
             return False
         self._begun += 1
-        self._executor.submit(drawn.case, self._collector(drawn), skip=self._resting())
+        self._executor.submit(drawn.case, self._collector(drawn), skip=self._resting(drawn.case))
         self._explaining.advance()
         if any(self._has_time_for(failure) for failure in self._waiting):
             self._settle()
@@ -188,10 +195,12 @@ class Campaign:
             self._executor.drain()
         self._reduce_waiting()
 
-    def _resting(self) -> list[str]:
-        if self._executor.recovery_seconds < RECOVERY_SHARE * self._budget.elapsed:
+    def _resting(self, case: Case) -> list[str]:
+        if self._executor.recovery_seconds - self._recovered < RECOVERY_SHARE * self._budget.elapsed:
             return []
-        return sorted({key.path for key in self.progress.failures if key.symptom in ENDING and key.path != QUANTIZE})
+        ending = (key for key in self.progress.failures if key.symptom in ENDING and key.path != QUANTIZE)
+        known = ((key, self.suspects.concerning(key)) for key in ending)
+        return sorted({key.path for key, suspects in known if not suspects or any(acts(suspect, case) for suspect in suspects)})
 
     def _collector(self, drawn: Drawn) -> Callable[[CaseResult], None]:
         return lambda result: self._collect(drawn.case, result, drawn.property)
@@ -218,6 +227,8 @@ class Campaign:
             self._listener.observed(failure)
 
     def _has_time_for(self, failure: Failure) -> bool:
+        if failure.key.symptom in ENDING and self._ending_seconds > max(REDUCE_LEAST, ENDING_SHARE * self._budget.elapsed):
+            return False
         return self._budget.left >= self._listener.seconds_to_finish(failure.key)
 
     def _reduce_waiting(self) -> None:
@@ -226,8 +237,13 @@ class Campaign:
         for failure in waiting:
             if not self._has_time_for(failure):
                 self._waiting.append(failure)
-            elif (unexplained := self._explaining.explained_now(failure)) is not None:
+                continue
+            began, recovered = time.monotonic(), self._executor.recovery_seconds
+            if (unexplained := self._explaining.explained_now(failure)) is not None:
                 self._investigate(unexplained)
+            if failure.key.symptom in ENDING:
+                self._ending_seconds += time.monotonic() - began
+            self._recovered += self._executor.recovery_seconds - recovered
         if self._explaining.pending and self._budget.left > 0:
             self._settle()
 

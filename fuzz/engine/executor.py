@@ -94,6 +94,7 @@ class Executor:
         self._queue: deque[_Request] = deque()
         self._numbers = 0
         self._ticket: object | None = None
+        self._recovering: float | None = None  # since when, until the child that took over has answered
         self.replaced = 0
         self.recovery_seconds = 0.0
         self.ready: Ready | None = None
@@ -174,12 +175,16 @@ class Executor:
         self._give_back()
 
     def _enqueue(self, request: _Request) -> None:
-        if self.start().system["device"] == "cuda" and self._ticket is None:
-            self._ticket = GPU.take()
+        self.start()
+        self._take_turn()
         self._numbers += 1
         request.number, request.since = self._numbers, now()
         self._queue.append(request)
         self._send(request)
+
+    def _take_turn(self) -> None:
+        if self._ticket is None and self.ready is not None and self.ready.system["device"] == "cuda":
+            self._ticket = GPU.take()
 
     def _give_back(self) -> None:
         if self._ticket is not None:
@@ -231,6 +236,7 @@ class Executor:
         head = self._queue.popleft()
         if self._queue:
             self._queue[0].since = now()
+        self._recovered()
         result = CaseResult(tuple(head.verdicts))
         if any(verdict.symptom is Symptom.CONTEXT_LOST for verdict in result.failures):
             self._take_over()
@@ -246,6 +252,7 @@ class Executor:
         how, sign = child.end(grace=0.0 if hangs else 0.5), child.sign()
         words = child.last_words()
         self.recovery_seconds += now() - began
+        self._recovered()
         if sign is None or sign.request != head.number:  # it ended between two Cases; nobody is to blame, the queue is sent again
             head.attempts += 1
             if head.attempts >= MAX_ATTEMPTS:
@@ -270,11 +277,21 @@ class Executor:
     def _take_over(self) -> None:
         self.replaced += 1
         began = now()
+        self._give_back()  # a start takes long enough for others to get on
         self._child = self._take_child()
         self.recovery_seconds += now() - began
+        if self._queue:
+            self._take_turn()
+            self._recovering = now()
         for request in self._queue:
             request.since, request.verdicts = now(), []
             self._send(request)
+
+    def _recovered(self) -> None:
+        """The first answer of a child costs a quarter of a second on a GPU, which is a part of what the end of the last one costs."""
+        if self._recovering is not None:
+            self.recovery_seconds += now() - self._recovering
+            self._recovering = None
 
     def _take_child(self) -> Child:
         """A child that is ready: the oldest spare if there is one. Then start new spares."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from fuzz.engine.calls import Prepared
+from fuzz.engine.desk import desk_for
 from fuzz.engine.judge import Question
 from fuzz.engine.tensors import STORAGE_DTYPES
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom
@@ -50,6 +51,7 @@ def _judge_sizes(question: Question, prepared: Prepared) -> PathVerdict | None:
 
 def _judge_numbers(question: Question, prepared: Prepared) -> PathVerdict | None:
     weight = prepared.weight.detach()
+    weight = weight.to(desk_for(question.case, weight.device))
     if not bool(weight.isfinite().all()):
         return None  # no document says what becomes of infinities and NaN
     for name, check in _checks(question, prepared, weight):
@@ -72,7 +74,7 @@ def _checks(question: Question, prepared: Prepared, weight: torch.Tensor) -> Ite
     else:
         scales = quantizing.block_scales(weight, blocksize).float().cpu()
         yield from _nested_checks(state, scales, quantizing.CPU_STEP_8BIT if prepared.library.device == "cpu" else 0.0)
-    # Element by element on the device, because a CPU would take longer for it than for all the rest.
+    # Element by element where the weight is, because for a large one a CPU would take longer for it than for all the rest.
     index = nibbles(packed_bytes(prepared.packed).to(weight.device), case.weight.elements)
     coded = Coded(weight, blocksize, index, table.to(weight.device))
     yield "codes", lambda: quantizing.wrong_codes(coded)

@@ -30,7 +30,7 @@ def judge_sharply(question: Question, result: torch.Tensor, references: Referenc
 
     Args:
         question: the Case, its path and the row of the contract.
-        result: of the right shape and dtype, on the device.
+        result: of the right shape and dtype, on the references' desk.
         references: of the Case.
         calibration: of this device and release.
     """

@@ -47,11 +47,12 @@ def judge_values(question: Question, result: torch.Tensor, references: Reference
     """
     if not result.numel():
         return question.answer()  # of nothing no number can be wrong
-    if question.path.yields_weight and is_emulated_weight(question, result.detach(), references):
+    result = result.detach().to(references.desk)
+    if question.path.yields_weight and is_emulated_weight(question, result, references):
         return dataclasses.replace(question.answer(), model=dequantize_model(result.dtype))
     if (same := references.known_right.find(question, result)) is not None:
         return dataclasses.replace(question.answer(), error_over_bound=same.error_over_bound, model=same.model)
-    verdict = _judge_all(question, result.detach(), references)
+    verdict = _judge_all(question, result, references)
     if not verdict.symptom:
         references.known_right.add(question, result, verdict)
     return verdict

@@ -24,10 +24,12 @@ class References:
     Args:
         inputs: the Case's tensors, on the CPU unless the device itself is trusted with the reference.
         prepared: the same on the device, with the quantized weight.
+        desk: where the kernels' own arithmetic is emulated, and results are compared with it; the device if not given.
     """
 
-    def __init__(self, inputs: Inputs, prepared: Prepared) -> None:
+    def __init__(self, inputs: Inputs, prepared: Prepared, desk: torch.device | None = None) -> None:
         self._inputs, self._prepared = inputs, prepared
+        self.desk = prepared.activation.device if desk is None else desk
         self.known_right = KnownRight()
         self._exact: DecodedWeight | None = None
         self._single: Decoded | None = None
@@ -64,13 +66,13 @@ class References:
         return self._exact
 
     def operands(self, path: Path) -> Operands:
-        """What the kernel behind `path` multiplies, in float32 and the activation's dtype, on the device."""
+        """What the kernel behind `path` multiplies, in float32 and the activation's dtype, on the desk."""
         prepared, decoded = self._prepared, self._decoded
         return Operands(
-            activation=prepared.activation.reshape(-1, prepared.case.weight.in_features),
+            activation=prepared.activation.to(self.desk).reshape(-1, prepared.case.weight.in_features),
             code=decoded.code,
             scales=decoded.scales,
-            bias=prepared.bias if path.adds_bias else None,
+            bias=prepared.bias.to(self.desk) if path.adds_bias and prepared.bias is not None else None,
             stored=FLOAT_DTYPES[path.stored(prepared.case, prepared.library)],
         )
 
@@ -83,25 +85,28 @@ class References:
         return self._expected[key]
 
     def weight(self, dtype: torch.dtype) -> torch.Tensor:
-        """The weight that `dequantize_4bit` returns, bit for bit, in its stored orientation, on the device."""
+        """The weight that `dequantize_4bit` returns, bit for bit, in its stored orientation, on the desk."""
         weight = dequantized(self._decoded.code, self._decoded.scales[Nested.SEPARATE], dtype)
         return (weight if self._prepared.case.weight.layout is Layout.OUT_IN else weight.t()).contiguous()
 
     def linear(self, path: Path) -> torch.Tensor:
-        """Torch's own linear on the emulated weight, with the shapes and strides that upstream hands it.
+        """Torch's own linear on the emulated weight, with the shapes and strides that upstream hands it, on the desk.
+
+        It is computed on the device: a dense product has other bits on another one.
 
         Upstream dequantizes into a contiguous tensor of the stored shape and passes that or its transposed view.
         """
         prepared = self._prepared
-        stored = self.weight(FLOAT_DTYPES[path.stored(prepared.case, prepared.library)]).to(prepared.activation.dtype)
+        activation = prepared.activation
+        stored = self.weight(FLOAT_DTYPES[path.stored(prepared.case, prepared.library)]).to(activation.device).to(activation.dtype)
         weight = stored if prepared.case.weight.layout is Layout.OUT_IN else stored.t()
-        return torch.nn.functional.linear(prepared.activation, weight, prepared.bias if path.adds_bias else None)
+        return torch.nn.functional.linear(activation, weight, prepared.bias if path.adds_bias else None).to(self.desk)
 
     @property
     def _decoded(self) -> Decoded:
         if self._single is None:
             prepared = self._prepared
-            self._single = decode_float32(prepared.case, prepared.packed, prepared.state, prepared.activation.device)
+            self._single = decode_float32(prepared.case, prepared.packed, prepared.state, self.desk)
         return self._single
 
 

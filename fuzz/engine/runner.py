@@ -15,6 +15,7 @@ import torch
 from fuzz.engine import contract, paths
 from fuzz.engine.ambient import ambient, own_tables
 from fuzz.engine.calls import Placed, Prepared, place, prepare, quantize
+from fuzz.engine.desk import desk_for
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
 from fuzz.engine.judge_quantize import judge_quantized
@@ -107,7 +108,8 @@ def _verdicts(case: Case, library: Library, told: _Told, selection: Selection) -
     if prepared is None or verdict.symptom not in (None, Symptom.WRONG_VALUE):
         return
     prepared = misused(prepared)
-    subject = _Subject(prepared, References(inputs, prepared), before_multiplying(prepared))
+    desk = desk_for(case, prepared.activation.device)
+    subject = _Subject(prepared, References(inputs, prepared, desk), before_multiplying(prepared))
     failed: dict[str, Symptom | None] = dict.fromkeys(selection.skip)
     for path in _selected(case, library, selection.only):
         if path.name in failed or _explained(path, case, library, failed):

@@ -140,7 +140,8 @@ class Outcome(enum.Enum):
     PASSES = "passes"
     OTHERWISE = "otherwise"  # the path fails in another way
     MASKED = "masked"  # another failure may be there that is known, so that it was not tried
-    NOT_RUN = "not run"  # the path does not take this Case, or what comes before it failed
+    NOT_RUN = "not run"  # the path does not take this Case
+    BLOCKED = "blocked"  # what comes before the path failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +169,5 @@ class CaseResult:
             return Outcome.FAILS
         verdicts = [verdict for verdict in self.verdicts if verdict.path == key.path]
         if not verdicts:
-            return Outcome.NOT_RUN
+            return Outcome.BLOCKED if self.failures else Outcome.NOT_RUN
         return Outcome.OTHERWISE if any(verdict.symptom for verdict in verdicts) else Outcome.PASSES

@@ -87,7 +87,7 @@ def examine(case: Case, ask: Ask, effort: Effort = Effort.FULL, *, numbers: bool
 
 
 def _needed(case: Case, name: str, ask: Ask, fillings: int) -> bool:
-    """Whether the failure goes away with the neutral value: where the path cannot run, that is not what it needs.
+    """Whether the failure goes away with the neutral value: where the path does not take the Case, that is not what it needs.
 
     Nor is it where other numbers fail with the neutral value. Some releases take one view of the packed weight with each
     layout, so the other view is tried then.

@@ -153,6 +153,31 @@ def test_paths_that_end_children_rest_when_recovery_takes_too_much_time(executor
     assert ["matmul_4bit"] in skipped
 
 
+def test_a_path_rests_where_what_is_known_ends_the_child_and_works_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, _, executor = over([dataclasses.replace(BIAS, symptom=Symptom.PROCESS_DIED)])
+    skipped: dict[bool, Sequence[str]] = {}
+    monkeypatch.setattr(executor, "submit", lambda case, callback, only=None, skip=(): skipped.update({case.bias: skip}))  # noqa: ARG005
+    campaign.replay([Case(bias=True)])
+    campaign.explore([Property("a property", st.builds(Case, bias=st.booleans()))], seed=1, until=60.0, most_cases=20)
+    assert skipped == {True: [], False: []}
+    executor.recovery_seconds = 1e9
+    campaign.explore([Property("a property", st.builds(Case, bias=st.booleans()))], seed=1, until=60.0, most_cases=40)
+    assert skipped == {True: ["matmul_4bit"], False: []}
+
+
+def test_what_ends_the_child_is_looked_into_for_a_part_of_the_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REDUCE_LEAST", 0.0)
+    monkeypatch.setattr(module, "ENDING_SHARE", 0.0)
+    dies = dataclasses.replace(BIAS, symptom=Symptom.PROCESS_DIED)
+    other = Plant("other", lambda case: case.execution.grad, symptom=Symptom.PROCESS_DIED)
+    campaign, recorder, _ = over([dies, other, ODD])
+    campaign.replay([Case(bias=True), Case(execution=Execution(grad=True)), *wide(3)])
+    assert [candidate.bug.key.symptom for candidate in recorder.candidates] == [Symptom.PROCESS_DIED, Symptom.WRONG_VALUE]
+    monkeypatch.setattr(module, "ENDING_SHARE", 1e9)
+    campaign.replay(wide(2))
+    assert [list(candidate.bug.triggers) for candidate in recorder.candidates] == [["bias"], ["weight.in_features"], ["execution.grad"]]
+
+
 def test_counts_are_by_surface_path_ruling_and_kind_of_failure() -> None:
     campaign, _, _ = over([BIAS])
     campaign.replay([Case(), Case(bias=True)])

@@ -157,6 +157,37 @@ def test_a_search_on_the_gpu_lets_others_have_their_turn() -> None:
     assert seen == ["first", "other", "second"], "what was queued is finished first"
 
 
+def test_others_have_their_turn_while_a_child_starts_in_place_of_one_that_ended() -> None:
+    seen: list[str] = []
+
+    def other() -> None:
+        ticket = GPU.take()
+        seen.append("other")
+        GPU.give_back(ticket)
+
+    with Executor("cuda", serve=serve, spares=0) as executor, ThreadPoolExecutor() as pool:
+        executor.submit(case(Do.LOSE_CONTEXT), lambda result: seen.append("lost"))  # noqa: ARG005
+        executor.submit(case(Do.ANSWER), lambda result: seen.append("answered"))  # noqa: ARG005
+        waiting = pool.submit(other)
+        executor.drain()
+        waiting.result(timeout=5)
+    assert sorted(seen) == ["answered", "lost", "other"]
+    assert seen.index("other") < seen.index("answered")
+
+
+def test_the_first_answer_of_a_child_that_took_over_is_a_part_of_what_the_end_of_the_last_one_cost(executor: Executor) -> None:
+    executor.run(case(Do.LOSE_CONTEXT))
+    before = executor.recovery_seconds
+    executor.run(case(Do.ANSWER))
+    first = executor.recovery_seconds
+    executor.run(case(Do.ANSWER))
+    assert before <= first == executor.recovery_seconds
+    executor.submit(case(Do.LOSE_CONTEXT), lambda result: None)  # noqa: ARG005
+    executor.submit(case(Do.JUDGE), lambda result: None)  # noqa: ARG005
+    executor.drain()
+    assert executor.recovery_seconds >= first + 1.5
+
+
 def test_children_on_the_cpu_take_no_turns(executor: Executor) -> None:
     ticket = GPU.take()
     assert not executor.run(case(Do.ANSWER)).failures

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from fuzz.engine.verdict import CaseResult, FailureKey, Grade, PathVerdict, Ruling, Symptom
+from fuzz.engine.verdict import CaseResult, FailureKey, Grade, Outcome, PathVerdict, Ruling, Symptom
 from fuzz.oracle.model import ErrorModel
 from reports.errors import ErrorGrid
 
@@ -53,3 +53,11 @@ def test_a_result_finds_its_failures() -> None:
     assert result.failure(FailureKey.of(WRONG)) is WRONG
     assert result.failure(dataclasses.replace(FailureKey.of(WRONG), path="gemv_4bit")) is None
     assert CaseResult(()).failures == ()
+
+
+def test_a_path_that_was_not_run_is_blocked_if_another_failed_before() -> None:
+    key, earlier = FailureKey.of(WRONG), dataclasses.replace(OK, path="dequantize_4bit")
+    assert CaseResult((WRONG,)).outcome(key) is Outcome.FAILS
+    assert CaseResult((OK,)).outcome(key) is Outcome.PASSES
+    assert CaseResult((earlier,)).outcome(key) is Outcome.NOT_RUN
+    assert CaseResult((dataclasses.replace(earlier, symptom=Symptom.WRONG_VALUE),)).outcome(key) is Outcome.BLOCKED

@@ -524,3 +524,11 @@ def test_of_any_conjunction_what_is_taken_back_passes(drawn: tuple[Case, Conjunc
         back = condition.taken_back(failing)
         assert (back is None) == (condition == Condition())
         assert back is None or not fails(back)
+
+
+@pytest.mark.parametrize(("outcome", "needed"), [(Outcome.NOT_RUN, []), (Outcome.BLOCKED, ["bias"])])
+def test_what_a_path_needs_to_be_asked_at_all_is_no_trigger_but_what_another_failure_hides_may_be(
+    outcome: Outcome, needed: list[str]
+) -> None:
+    """With the neutral value the path is not run: it does not take the Case, or the one before it fails for another reason."""
+    assert list(examine(Case(bias=True), lambda case: Outcome.FAILS if case.bias else outcome).triggers) == needed
