@@ -239,7 +239,10 @@ class Executor:
         self._recovered()
         result = CaseResult(tuple(head.verdicts))
         if any(verdict.symptom is Symptom.CONTEXT_LOST for verdict in result.failures):
+            GPU.lost()
             self._take_over()
+        else:
+            GPU.answered(head.since)
         head.callback(result)
 
     def _replace(self, symptom: Symptom) -> None:

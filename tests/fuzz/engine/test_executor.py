@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fuzz.engine import turn
 from fuzz.engine.executor import PIPELINE, Executor, HarnessError
 from fuzz.engine.provocation import Provocation
 from fuzz.engine.turn import GPU
@@ -126,6 +127,12 @@ def test_a_child_that_dies_while_it_starts_leaves_its_words() -> None:
     executor.close()
 
 
+@pytest.fixture
+def in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GPU, "needed", True)
+
+
+@pytest.mark.usefixtures("in_turns")
 def test_children_on_the_gpu_wait_for_their_turn_and_give_it_back() -> None:
     with Executor("cuda", serve=serve, spares=0) as executor, ThreadPoolExecutor() as pool:
         executor.start()
@@ -138,6 +145,7 @@ def test_children_on_the_gpu_wait_for_their_turn_and_give_it_back() -> None:
         GPU.give_back(GPU.take())
 
 
+@pytest.mark.usefixtures("in_turns")
 def test_a_search_on_the_gpu_lets_others_have_their_turn() -> None:
     seen: list[str] = []
 
@@ -157,6 +165,7 @@ def test_a_search_on_the_gpu_lets_others_have_their_turn() -> None:
     assert seen == ["first", "other", "second"], "what was queued is finished first"
 
 
+@pytest.mark.usefixtures("in_turns")
 def test_others_have_their_turn_while_a_child_starts_in_place_of_one_that_ended() -> None:
     seen: list[str] = []
 
@@ -188,17 +197,32 @@ def test_the_first_answer_of_a_child_that_took_over_is_a_part_of_what_the_end_of
     assert executor.recovery_seconds >= first + 1.5
 
 
+@pytest.mark.usefixtures("in_turns")
 def test_children_on_the_cpu_take_no_turns(executor: Executor) -> None:
     ticket = GPU.take()
     assert not executor.run(case(Do.ANSWER)).failures
     GPU.give_back(ticket)
 
 
+@pytest.mark.usefixtures("in_turns")
 def test_an_executor_that_is_closed_in_the_middle_gives_its_turn_back() -> None:
     executor = Executor("cuda", serve=serve, spares=0)
     executor.submit(case(Do.HANG), lambda result: None)  # noqa: ARG005
     executor.close()
     GPU.give_back(GPU.take())
+
+
+def test_children_are_made_to_take_turns_when_one_was_halted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "HALT", 0.5)
+    monkeypatch.setattr(GPU, "needed", False)
+    with Executor("cuda", serve=serve, spares=0) as halted, Executor("cuda", serve=serve, spares=0) as other, ThreadPoolExecutor() as pool:
+        halted.start(), other.start()
+        answer = pool.submit(halted.run, case(Do.JUDGE))
+        time.sleep(0.3)
+        assert not answer.done()
+        other.run(case(Do.LOSE_CONTEXT))
+        answer.result(timeout=10)
+        assert GPU.needed
 
 
 def test_a_child_that_dies_again_and_again_between_cases_ends_the_run(executor: Executor) -> None:
