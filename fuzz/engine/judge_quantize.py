@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -19,6 +21,8 @@ from fuzz.oracle.operands import Nested, block_scales_float32, code_table
 from fuzz.oracle.quantizing import Coded, Worst
 from fuzz.oracle.reference import NESTED_BLOCKSIZE, nibbles, packed_bytes
 
+CODE_TABLE: Final = "code table"
+
 MAP_TOLERANCE: Final = 22 * 2.0**-24
 """Upstream computes the 8-bit map with float32 linspace: two roundings at magnitude 1 (20 v relative to the smallest
 value 0.1), one of the midpoint, one of the product. Neighbours of the map differ by more than 10**-3."""
@@ -27,6 +31,16 @@ value 0.1), one of the midpoint, one of the product. Neighbours of the map diffe
 def judge_quantized(question: Question, prepared: Prepared) -> PathVerdict:
     """The verdict on packed weight and statistics: their sizes, then their numbers."""
     return _judge_sizes(question, prepared) or _judge_numbers(question, prepared) or question.answer()
+
+
+def with_the_published_table(prepared: Prepared) -> Prepared:
+    """The same with the code table that the documents name, for what comes after a quantization that stored another one.
+
+    Some kernels read the stored table and others have their own, so that by neither table all of them would be right.
+    """
+    state = copy.copy(prepared.state)
+    state.code = code_table(prepared.case.quantization.quant_type, state.code.device)
+    return dataclasses.replace(prepared, state=state)
 
 
 def _judge_sizes(question: Question, prepared: Prepared) -> PathVerdict | None:
@@ -68,7 +82,7 @@ def _checks(question: Question, prepared: Prepared, weight: torch.Tensor) -> Ite
     case, state = question.case, prepared.state
     blocksize, table = case.quantization.blocksize, code_table(case.quantization.quant_type)
     decoded = block_scales_float32(state)[Nested.SEPARATE]
-    yield "code table", lambda: _differs(table, state.code.detach().cpu(), torch.zeros(()))
+    yield CODE_TABLE, lambda: _differs(table, state.code.detach().cpu(), torch.zeros(()))
     if state.state2 is None:
         yield "scales", lambda: quantizing.wrong_scales(weight, blocksize, decoded)
     else:

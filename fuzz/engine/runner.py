@@ -18,7 +18,7 @@ from fuzz.engine.calls import Placed, Prepared, place, prepare, quantize
 from fuzz.engine.desk import desk_for
 from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
-from fuzz.engine.judge_quantize import judge_quantized
+from fuzz.engine.judge_quantize import CODE_TABLE, judge_quantized, with_the_published_table
 from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.judge_values import judge_values
 from fuzz.engine.launches import launched
@@ -107,6 +107,8 @@ def _verdicts(case: Case, library: Library, told: _Told, selection: Selection) -
     # Wrong numbers can still be decoded and multiplied: what comes after is judged by what is stored.
     if prepared is None or verdict.symptom not in (None, Symptom.WRONG_VALUE):
         return
+    if verdict.how == CODE_TABLE:
+        prepared = with_the_published_table(prepared)
     prepared = misused(prepared)
     desk = desk_for(case, prepared.activation.device)
     subject = _Subject(prepared, References(inputs, prepared, desk), before_multiplying(prepared))

@@ -23,6 +23,7 @@ from fuzz.engine.library import Library, inspect_library
 from fuzz.engine.provocation import REPETITIONS, Provocation
 from fuzz.engine.runner import Selection, quiet, run_case
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+from fuzz.oracle.operands import code_table
 from strategies import fields
 from strategies.case import Activation, Case, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, Relation, StorageDType, Weight
 
@@ -374,3 +375,25 @@ def test_quiet_silences_warnings_and_the_log_of_bitsandbytes() -> None:
         assert not logger.isEnabledFor(logging.WARNING)
     finally:
         logger.setLevel(level)
+
+
+def test_after_a_wrong_code_table_the_published_one_is_handed_on(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a kernel that reads the stored table would be blamed for what `quantize_4bit` stored."""
+    handed: list[torch.Tensor] = []
+    quantize, dequantize = functional.quantize_4bit, functional.dequantize_4bit
+
+    def rounded(*arguments: Any, **named: Any) -> Any:
+        packed, state = quantize(*arguments, **named)
+        state.code = state.code.half().float()
+        return packed, state
+
+    def spied(packed: torch.Tensor, quant_state: Any, *arguments: Any, **named: Any) -> torch.Tensor:
+        handed.append(quant_state.code)
+        return dequantize(packed, quant_state, *arguments, **named)
+
+    monkeypatch.setattr(functional, "quantize_4bit", rounded)
+    monkeypatch.setattr(functional, "dequantize_4bit", spied)
+    verdicts = run(CASE, loaded, ("dequantize_4bit",))
+    assert (verdicts["quantize_4bit"].symptom, verdicts["quantize_4bit"].how) == (Symptom.WRONG_VALUE, "code table")
+    assert verdicts["dequantize_4bit"].symptom is None
+    assert torch.equal(handed[0], code_table(QuantType.NF4))
