@@ -16,7 +16,7 @@ from threading import Event
 from typing import Final
 
 from fuzz.campaign.campaign import CLOSING, HANG_WATCHDOG, Candidate
-from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
+from fuzz.engine.verdict import ENDING, FailureKey, PathVerdict, Symptom
 from fuzz.triage.extent import measure
 from fuzz.triage.provoke import provoke
 from fuzz.triage.verify import ATTEMPTS, Verification, run_script, verify
@@ -36,6 +36,9 @@ SCRIPT_STARTS: Final = 2.0 if (os.cpu_count() or 1) < FEW_CORES else 1.5
 
 EXTENT_LIMIT: Final = 8.0
 """Seconds for seeing what else a defect affects. A hundred Cases that do not end the child take one or two."""
+
+ENDING_EXTENT_LIMIT: Final = 4.0
+"""The same for a failure that ends the child. On a GPU, making a CUDA context holds up whatever else runs there."""
 
 RECENT: Final = 4
 """Confirmations by which the cost of the next one is judged."""
@@ -226,7 +229,8 @@ class Confirmation:
         bug = candidate.bug
         if case != bug.minimal or bug.key.symptom is Symptom.HANG:
             return None
-        return measure(bug, self._device, self._watchdog(bug.key), EXTENT_LIMIT)
+        limit = ENDING_EXTENT_LIMIT if bug.key.symptom in ENDING else EXTENT_LIMIT
+        return measure(bug, self._device, self._watchdog(bug.key), limit)
 
     def _finding(self, candidate: Candidate, case: Case, verification: Verification) -> Finding:
         verdict: PathVerdict = verification.verdict or candidate.verdict

@@ -200,5 +200,9 @@ def refilled(case: Case, count: int) -> Iterator[Case]:
 
 def by_chance(case: Case, ask: Ask) -> bool:
     """Whether it depends on the numbers rather than on the Case if it fails: most other numbers of the same kind pass."""
-    outcomes = [ask(other) for other in refilled(case, REFILLED)]
-    return 2 * outcomes.count(Outcome.FAILS) < len(outcomes)
+    others, fail = list(refilled(case, REFILLED)), 0
+    for other in others:
+        if 2 * fail >= len(others):
+            break  # the rest changes nothing, and each that fails may cost a child
+        fail += ask(other) is Outcome.FAILS
+    return 2 * fail < len(others)

@@ -387,7 +387,7 @@ def test_after_a_wrong_code_table_the_published_one_is_handed_on(loaded: Library
         state.code = state.code.half().float()
         return packed, state
 
-    def spied(packed: torch.Tensor, quant_state: Any, *arguments: Any, **named: Any) -> torch.Tensor:
+    def spied(packed: torch.Tensor, quant_state: Any, *arguments: Any, **named: Any) -> Any:
         handed.append(quant_state.code)
         return dequantize(packed, quant_state, *arguments, **named)
 
