@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Final
 
-from reports.finding import Finding
+from reports.finding import LEFT_ERROR, Finding
 from reports.script_arithmetic import GRADES, arithmetic_check
 from reports.script_calls import CALLS, GRADIENTS, MAY_RECORD, MISUSES, WEIGHT_ONLY, quantize_lines, result_shape
 from reports.script_outs import OUTS, WRITING
@@ -213,7 +213,26 @@ def _check_dtype(finding: Finding) -> str:
 
 
 def _check_exception(finding: Finding) -> str:
+    if finding.how == LEFT_ERROR:
+        return _check_next_call(finding)
     return "\n".join(['print("expected: a result")', *_guarded(finding, 1), 'print("got:      a result")', "sys.exit(0)"])
+
+
+def _check_next_call(finding: Finding) -> str:
+    return "\n".join(
+        [
+            'print("expected: a result, or an exception of this call")',
+            *_guarded(finding, 0),
+            "torch.cuda.synchronize()",
+            "try:",
+            '    torch.ones((), device="cuda")  # a call that has nothing to do with it',
+            "except Exception as error:",
+            '    print(f"got:      torch.ones raises {type(error).__name__}: {error}")',
+            "    sys.exit(1)",
+            'print("got:      a result")',
+            "sys.exit(0)",
+        ]
+    )
 
 
 def _check_missing_error(finding: Finding) -> str:

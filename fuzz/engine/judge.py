@@ -17,7 +17,22 @@ from fuzz.engine.path import Path, Yields
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.engine.verdict import Grade, PathVerdict, Ruling, Symptom
 from fuzz.oracle.rounding import ROUNDOFF, UNDERFLOW
+from reports.finding import LEFT_ERROR
 from strategies.case import Case, PackedView
+
+
+class RefusedLaunchError(RuntimeError):
+    """CUDA refused a launch, and the context lives on.
+
+    Args:
+        message: of the error.
+        left: whether the call returned as if nothing had happened, and the error was left for whatever is called next.
+    """
+
+    def __init__(self, message: str, *, left: bool) -> None:
+        super().__init__(message)
+        self.left = left
+
 
 _CUDA_ERROR: Final = re.compile(r"CUDA error|CUBLAS_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)|cudaError", re.IGNORECASE)
 _NO_MEMORY: Final = re.compile(r"out of memory|CUBLAS_STATUS_ALLOC_FAILED|can't allocate memory", re.IGNORECASE)
@@ -73,7 +88,7 @@ class Question:
 
 def is_device_error(error: BaseException) -> bool:
     """Whether an exception says that the CUDA context is lost. Out of memory does not: the context survives it."""
-    return not is_out_of_memory(error) and _CUDA_ERROR.search(str(error)) is not None
+    return not is_out_of_memory(error) and not isinstance(error, RefusedLaunchError) and _CUDA_ERROR.search(str(error)) is not None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -102,6 +117,9 @@ def judge_error(question: Question, error: Exception) -> PathVerdict:
         return context_lost(question.answer(), error)
     if isinstance(error, OutOfBoundsError):
         return question.answer(Symptom.OUT_OF_BOUNDS, expected="nothing written outside of the output", got=message)
+    if isinstance(error, RefusedLaunchError) and error.left:
+        expected = "a result, or an exception of this call"
+        return question.answer(Symptom.UNEXPECTED_EXCEPTION, LEFT_ERROR, expected=expected, got=f"the next call raises: {message}")
     if question.row.ruling is not Ruling.VALID or is_out_of_memory(error) or isinstance(error, CompilerError):
         return question.answer(got=f"{name}: {message}")
     return question.answer(Symptom.UNEXPECTED_EXCEPTION, name, expected="a result", got=f"{name}: {message}")

@@ -17,7 +17,7 @@ from fuzz.engine.calls import Prepared
 from fuzz.engine.contract import STORED_SURFACES
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path, Yields
-from strategies.case import OF_OUT, Case, Misuse
+from strategies.case import OF_OUT, Case, Misuse, Mode
 from strategies.outs import can_be_spoilt
 
 _OF_DTYPE: Final = frozenset({Misuse.INTEGER_ACTIVATION, Misuse.DOUBLE_ACTIVATION, Misuse.OTHER_BIAS})
@@ -28,6 +28,9 @@ _OF_ACTIVATION: Final = frozenset(
     }
 )
 _OF_BIAS: Final = frozenset({Misuse.SHORT_BIAS, Misuse.LONG_BIAS, Misuse.OTHER_BIAS})
+_ASKED_IN: Final = frozenset({Mode.CALL, Mode.OUT})
+"""Modes in which wrong calls are made: what the others add, such as a backward pass, is not reached by one."""
+
 _FEWEST_OUTPUTS: Final = 2
 
 LINEAR: Final = "nn.Linear4bit"
@@ -41,6 +44,8 @@ def concerns(case: Case, path: Path, library: Library) -> bool:
     misuse = case.execution.misuse
     if misuse is Misuse.NONE:
         return True
+    if case.execution.mode not in _ASKED_IN:
+        return False
     if misuse in OF_OUT:
         return _is_wrong_out(case, path, library)
     return _is_wrong_input(case, path, library)

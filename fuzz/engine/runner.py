@@ -16,7 +16,7 @@ from fuzz.engine import contract, paths
 from fuzz.engine.ambient import ambient, own_tables
 from fuzz.engine.calls import Placed, Prepared, place, prepare, quantize
 from fuzz.engine.desk import desk_for
-from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, judge_error, judge_outcome
+from fuzz.engine.judge import Finished, Question, RefusedLaunchError, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
 from fuzz.engine.judge_quantize import CODE_TABLE, judge_quantized, with_the_published_table
 from fuzz.engine.judge_relation import judge_relation
@@ -203,13 +203,15 @@ def _is_dense(path: Path, case: Case, library: Library) -> bool:
 
 
 def _run(path: Path, prepared: Prepared, provocation: Provocation) -> Finished:
-    call = partial(path.run, prepared)
+    call, returned = partial(path.run, prepared), False
     with torch.set_grad_enabled(prepared.case.execution.grad), ambient(prepared.case):
         try:
             result = call_while_pending(read_by_calls(prepared), call) if _is_pending(provocation, prepared.library) else call()
+            returned = True
             _synchronize(prepared.library, result.device)
         except Exception as error:  # noqa: BLE001 - any exception is an outcome to be judged
-            return Finished(None, error)
+            refused = is_device_error(error) and _is_usable(prepared.library)
+            return Finished(None, RefusedLaunchError(str(error), left=returned) if refused else error)
     return Finished(result, None)
 
 
@@ -224,6 +226,17 @@ def _synchronize(library: Library, device: torch.device | None = None) -> None:
     torch.cuda.synchronize(device if device is not None and device.type == "cuda" else None)
     # A launch that was refused leaves an error that nothing but the next launch looks at.
     torch.ones((), device="cuda")
+
+
+def _is_usable(library: Library) -> bool:
+    """Whether the device works on after a CUDA error. A launch that was refused is reported once; a lost context for good."""
+    if library.device != "cuda":
+        return False
+    try:
+        torch.cuda.synchronize()
+        return bool(torch.ones((), device="cuda").item())
+    except Exception:  # noqa: BLE001 - it fails in many ways
+        return False
 
 
 QUANTIZE_PATH: Final = Path(

@@ -35,7 +35,7 @@ from fuzz.engine.verdict import Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.bounds import error_model, interval
 from fuzz.oracle.reference import decode, multiply
-from reports.finding import Finding
+from reports.finding import LEFT_ERROR, Finding
 from reports.script import HANG_TIMEOUT, INPUTS, write_script
 from reports.script_calls import CALLS, WEIGHT_ONLY
 from reports.script_outs import WRITING
@@ -290,6 +290,22 @@ def test_an_exception_is_the_defect_for_a_valid_call_only(
     status, output, _ = execute(write_script(finding("matmul_4bit", symptom, ruling=ruling, expected="torch.float16")))
     assert status == expected
     assert "got:      ValueError: no such layout" in output
+
+
+@pytest.mark.parametrize(("left", "expected"), [(True, 1), (False, 0)])
+def test_an_error_that_is_left_for_the_next_call_is_met_by_one(monkeypatch: pytest.MonkeyPatch, *, left: bool, expected: int) -> None:
+    ones = torch.ones
+
+    def next_call(*arguments: Any, **named: Any) -> torch.Tensor:
+        if named.pop("device", None) == "cuda" and left:
+            raise RuntimeError("CUDA error: invalid argument")
+        return ones(*arguments, **named)
+
+    monkeypatch.setattr(torch, "ones", next_call)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    status, output, _ = execute(write_script(finding("matmul_4bit", "unexpected exception", how=LEFT_ERROR, ruling="unspecified")))
+    assert status == expected
+    assert ("got:      torch.ones raises RuntimeError: CUDA error: invalid argument" in output) is left
 
 
 def test_a_refusal_makes_wrong_values_of_an_unspecified_call_go_away(monkeypatch: pytest.MonkeyPatch) -> None:

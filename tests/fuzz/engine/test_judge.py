@@ -14,6 +14,7 @@ from fuzz.engine.judge import (
     MESSAGE_LENGTH,
     Finished,
     Question,
+    RefusedLaunchError,
     dtype_name,
     expected_dtype,
     expected_shape,
@@ -191,3 +192,18 @@ def test_half_an_ulp_is_no_less_than_a_rounding_changes(dtype: torch.dtype) -> N
     changed = (values.float().to(dtype).double() - values.float().double()).abs()
     assert bool((changed <= half_ulp(values.float().double(), dtype)).all())
     assert bool((half_ulp(values, dtype) <= torch.finfo(dtype).eps * values.abs() + 2.0**-25).all())
+
+
+@pytest.mark.parametrize("ruling", Ruling)
+def test_a_cuda_error_that_is_left_for_the_next_call_is_unexpected_whatever_the_documents_say(ruling: Ruling) -> None:
+    error = RefusedLaunchError("CUDA error: invalid argument", left=True)
+    verdict = judge_error(question(ruling), error)
+    assert (verdict.symptom, verdict.how) == (Symptom.UNEXPECTED_EXCEPTION, "CUDA error left for the next call")
+    assert not is_device_error(error)
+
+
+@pytest.mark.parametrize(
+    ("ruling", "symptom"), [(Ruling.VALID, Symptom.UNEXPECTED_EXCEPTION), (Ruling.UNSPECIFIED, None), (Ruling.INVALID, None)]
+)
+def test_a_launch_that_the_call_itself_says_was_refused_is_an_exception_like_any_other(ruling: Ruling, symptom: Symptom | None) -> None:
+    assert judge_error(question(ruling), RefusedLaunchError("CUDA error: invalid argument", left=False)).symptom is symptom

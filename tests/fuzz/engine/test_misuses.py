@@ -12,12 +12,12 @@ from fuzz.engine import contract
 from fuzz.engine.calls import prepare
 from fuzz.engine.library import inspect_library
 from fuzz.engine.misuses import concerns, misused
-from fuzz.engine.paths import BY_NAME, QUANTIZE_SURFACE
+from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE_SURFACE
 from fuzz.engine.runner import run_case
 from fuzz.engine.tensors import build
 from fuzz.engine.verdict import Ruling
 from reports.script import write_script
-from strategies.case import OF_OUT, Activation, Case, Execution, Fill, Misuse, Quantization, Weight
+from strategies.case import OF_OUT, Activation, Case, Execution, Fill, Misuse, Mode, Quantization, Weight
 from tests.reports.helpers import execute, finding
 
 WRONG = [misuse for misuse in Misuse if misuse is not Misuse.NONE and misuse not in OF_OUT]
@@ -145,3 +145,10 @@ def test_a_script_does_the_same(misuse: Misuse) -> None:
     assert described(names["packed"], names["state"], names["x"], names["bias"]) == described(
         wrong.packed, wrong.state, wrong.activation, wrong.bias
     )
+
+
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode not in {Mode.CALL, Mode.OUT}])
+def test_wrong_calls_are_made_in_no_other_mode(mode: Mode) -> None:
+    """What they would be judged by is right for the operands that a Case has, and not for the wrong ones."""
+    case = Case(bias=True, weight=Weight(out_features=65, in_features=128), execution=Execution(mode=mode, misuse=Misuse.OTHER_BIAS))
+    assert not any(concerns(case, path, LIBRARY) for path in PATHS)
