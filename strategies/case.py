@@ -140,6 +140,14 @@ class Mode(enum.Enum):
     KEPT = "kept"  # a module that was saved and loaded, copied or pickled
     COMPILED = "compiled"  # the same calls through torch.compile
     OPCHECK = "opcheck"  # torch.library.opcheck of the ops
+    GRAPH = "graph"  # captured as CUDA graphs, and replayed with other numbers in the same memory
+
+
+class CudaStream(enum.Enum):
+    """The CUDA stream on which a call is made. A CPU has none."""
+
+    DEFAULT = "default"  # the legacy default stream, which has done everything that the call reads
+    SIDE = "side"  # a stream of the caller's, which has yet to write what the call reads, and does so before the call's kernels
 
 
 class Misuse(enum.Enum):
@@ -276,6 +284,7 @@ class Execution:
     relation: Relation = Relation.NONE
     misuse: Misuse = Misuse.NONE
     default_dtype: FloatDType = FloatDType.FLOAT32  # what the caller has told torch.set_default_dtype
+    stream: CudaStream = CudaStream.DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,6 +400,7 @@ _CHOICES: Final[dict[str, type[enum.Enum]]] = {
     "execution.relation": Relation,
     "execution.misuse": Misuse,
     "execution.default_dtype": FloatDType,
+    "execution.stream": CudaStream,
 }
 _FLAGS: Final = frozenset({"quantization.compress_statistics", "bias", "execution.grad"})
 

@@ -8,7 +8,22 @@ from hypothesis import strategies as st
 
 from strategies import fields
 from strategies.activations import activations
-from strategies.case import OF_OUT, OUT_MEMORIES, Case, Execution, Fill, FloatDType, Layout, Layouts, Memory, Misuse, Mode, Relation, Weight
+from strategies.case import (
+    OF_OUT,
+    OUT_MEMORIES,
+    Case,
+    CudaStream,
+    Execution,
+    Fill,
+    FloatDType,
+    Layout,
+    Layouts,
+    Memory,
+    Misuse,
+    Mode,
+    Relation,
+    Weight,
+)
 from strategies.layouts import layouts
 from strategies.quantization import packed_views, quantizations
 from strategies.shapes import weight_sizes
@@ -20,6 +35,8 @@ _LAYOUTS = st.sampled_from(Layout)
 _DTYPES = st.sampled_from(FloatDType)
 _FILLS = st.sampled_from(Fill)
 _DEFAULT_DTYPES = st.sampled_from([*([FloatDType.FLOAT32] * 8), FloatDType.FLOAT16, FloatDType.BFLOAT16])
+# Each call on a side stream waits for what keeps that stream busy.
+_STREAMS = st.sampled_from([*([CudaStream.DEFAULT] * 15), CudaStream.SIDE])
 _FLAGS = st.booleans()
 _RELATIONS = st.sampled_from([relation for relation in Relation if relation is not Relation.NONE])
 _MISUSES = st.sampled_from([misuse for misuse in Misuse if misuse is not Misuse.NONE and misuse not in OF_OUT])
@@ -64,9 +81,14 @@ _FILLED = _filled()
 def cases() -> st.SearchStrategy[Case]:
     """Any Case: legal and not, since the contract decides what is expected of it.
 
-    Draws a dozen small choices and builds tensors nowhere; shrinks towards `Case()`. One in ten has a size of zero.
+    Draws a dozen small choices and builds tensors nowhere; shrinks towards `Case()`. One in ten has a size of zero, one in
+    sixteen is called on a side stream.
     """
-    return st.builds(_emptied, _FILLED, _EMPTY)
+    return st.builds(_on_stream, st.builds(_emptied, _FILLED, _EMPTY), _STREAMS)
+
+
+def _on_stream(case: Case, stream: CudaStream) -> Case:
+    return case if stream is CudaStream.DEFAULT else fields.replace(case, "execution.stream", stream)
 
 
 def _emptied(case: Case, name: str | None) -> Case:

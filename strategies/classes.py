@@ -73,6 +73,8 @@ _NEVER_TOGETHER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("weight.layout", "execution.grad", "execution.relation", "execution.default_dtype"),
             *_MEMORIES,
         ),
+        # Plain calls only: most modes synchronize, or have a stream of their own.
+        "execution.stream": fields.QUESTIONS,
         # A size of zero is drawn with plain calls only.
         **{size: (*fields.QUESTIONS, *_MEMORIES, *(other for other in fields.SIZES if other != size)) for size in fields.SIZES},
     }

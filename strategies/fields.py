@@ -20,6 +20,7 @@ from strategies.case import (
     STORED_MEMORIES,
     Case,
     CaseError,
+    CudaStream,
     Fill,
     FloatDType,
     Layout,
@@ -35,6 +36,7 @@ from strategies.case import (
 CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "execution.grad": (False, True),
     "execution.default_dtype": tuple(FloatDType),
+    "execution.stream": tuple(CudaStream),
     "execution.mode": tuple(Mode),
     "execution.relation": tuple(Relation),
     "execution.misuse": tuple(Misuse),

@@ -10,6 +10,7 @@ from fuzz.campaign.explore import explore
 from strategies.case import (
     Activation,
     Case,
+    CudaStream,
     Execution,
     Fill,
     FloatDType,
@@ -42,7 +43,14 @@ BUSY = Case(
         bias=Memory.GUARDED,
         out=Memory.STRIDED,
     ),
-    execution=Execution(grad=True, mode=Mode.OUT, relation=Relation.SIGN, misuse=Misuse.SHORT_BIAS, default_dtype=FloatDType.BFLOAT16),
+    execution=Execution(
+        grad=True,
+        mode=Mode.OUT,
+        relation=Relation.SIGN,
+        misuse=Misuse.SHORT_BIAS,
+        default_dtype=FloatDType.BFLOAT16,
+        stream=CudaStream.SIDE,
+    ),
     seed=77,
 )
 """A Case in which no field is neutral."""

@@ -194,7 +194,7 @@ def test_a_bad_choice_is_told_what_there_is_to_choose_from() -> None:
     assert "returned, transposed" in message
 
 
-@pytest.mark.parametrize("name", ["colour", "weight.stride", "quantization.code", "activation.rows", "execution.stream"])
+@pytest.mark.parametrize("name", ["colour", "weight.stride", "quantization.code", "activation.rows", "execution.device"])
 def test_an_unknown_field_is_refused(name: str) -> None:
     assert refusal(changed(name, 1)) == f"unknown field {name}"
 

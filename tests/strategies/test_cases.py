@@ -13,7 +13,21 @@ from hypothesis.strategies import SearchStrategy
 
 from strategies import fields
 from strategies.activations import MAX_DRAWN_ROWS
-from strategies.case import OF_OUT, OUT_MEMORIES, Activation, Case, FloatDType, Layout, Layouts, Memory, Misuse, Mode, Relation, Weight
+from strategies.case import (
+    OF_OUT,
+    OUT_MEMORIES,
+    Activation,
+    Case,
+    CudaStream,
+    FloatDType,
+    Layout,
+    Layouts,
+    Memory,
+    Misuse,
+    Mode,
+    Relation,
+    Weight,
+)
 from strategies.cases import MAX_DRAWN_SEED, cases, cases_in, misused_cases, related_cases, wrong_out_cases
 from strategies.shapes import MAX_DRAWN_ELEMENTS
 from tests.strategies.helpers import draw
@@ -64,6 +78,12 @@ def test_a_mode_is_asked_of_any_case(mode: Mode) -> None:
     asked = draw(cases_in(mode), 20)
     assert {case.execution.mode for case in asked} == {mode}
     assert len(set(asked)) > 10
+
+
+def test_one_plain_call_in_sixteen_is_made_on_a_side_stream_and_none_that_asks_something_else(drawn: list[Case]) -> None:
+    assert 0.03 < sum(case.execution.stream is CudaStream.SIDE for case in drawn) / DRAWS < 0.1
+    others = (related_cases(), misused_cases(), wrong_out_cases(), *(cases_in(mode) for mode in Mode if mode is not Mode.CALL))
+    assert {case.execution.stream for strategy in others for case in draw(strategy, 30)} == {CudaStream.DEFAULT}
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -42,6 +42,7 @@ FIXED = {
     "weight.layout",
     "execution.grad",
     "execution.default_dtype",
+    "execution.stream",
     *fields.QUESTIONS,
     *(name for name in fields.CHOICES if name.startswith("memory.")),
 }
