@@ -6,6 +6,7 @@ bitsandbytes is imported in each function, because importing it initialises CUDA
 from __future__ import annotations
 
 import copy
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,10 @@ from strategies.memory import LAYOUTS
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A Case on its device: inputs, and the packed weight in the view that the Case asks for, with its state."""
+    """A Case on its device: inputs, and the packed weight in the view that the Case asks for, with its state.
+
+    `layer` is a `Linear4bit` of the Case that was made beforehand; None where the call makes it itself.
+    """
 
     case: Case
     library: Library
@@ -28,6 +32,7 @@ class Prepared:
     bias: torch.Tensor | None
     packed: torch.Tensor
     state: Any
+    layer: Any = None
 
     def own_state(self) -> Any:
         """A copy of the quantization state: `matmul_4bit` of some releases assigns to its fields."""
@@ -179,10 +184,15 @@ def dequantize_linear(prepared: Prepared) -> torch.Tensor:
 
 def linear4bit(prepared: Prepared) -> torch.Tensor:
     """`nn.Linear4bit`: in training mode with grad, in eval mode without."""
-    module = quantized_module(prepared)
+    module = quantized_module(prepared) if prepared.layer is None else prepared.layer
     module.train(prepared.case.execution.grad)
     result: torch.Tensor = module(prepared.activation_for_autograd())
     return result.detach()
+
+
+def with_layer(prepared: Prepared) -> Prepared:
+    """The same with its `Linear4bit` made, which waits for the stream: its weight comes from the memory of the CPU."""
+    return dataclasses.replace(prepared, layer=quantized_module(prepared))
 
 
 def new_module(prepared: Prepared) -> torch.nn.Module:

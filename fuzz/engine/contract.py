@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fuzz.engine.library import Library
 
 OUT_CONTRACT: Final = "https://docs.pytorch.org/docs/stable/notes/out.html"
+CUDA_GRAPHS: Final = "https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs"
 ISSUE_1862: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/issues/1862"
 
 _GEMV_OPCHECK: Final = frozenset({"ops.gemv_4bit opcheck", "ops.gemv_4bit.out opcheck"})
@@ -28,6 +29,16 @@ OPCHECK_SURFACES: Final = _GEMV_OPCHECK | {
     "ops.gemm_4bit opcheck",
 }
 COMPILED_SURFACES: Final = frozenset({"functional.dequantize_4bit compiled", "functional.matmul_4bit compiled", "nn.Linear4bit compiled"})
+GRAPH_SURFACES: Final = frozenset(
+    {
+        "functional.dequantize_4bit replayed",
+        "functional.matmul_4bit replayed",
+        "functional.gemv_4bit replayed",
+        "nn.Linear4bit replayed",
+        "ops.gemm_4bit replayed",
+        "ops.gemv_4bit replayed",
+    }
+)
 STORED_SURFACES: Final = OP_SURFACES | {
     "functional.matmul_4bit",
     "functional.matmul_4bit(out=)",
@@ -231,6 +242,15 @@ ROWS: Final = (
         ),
         when=lambda case, library: True,  # noqa: ARG005
         surfaces=OPCHECK_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
+        source=(
+            f"no document of bitsandbytes speaks of CUDA graphs; torch ({CUDA_GRAPHS}) lists what may not be captured, and a replay "
+            "reads and writes the captured memory"
+        ),
+        when=lambda case, library: True,  # noqa: ARG005
+        surfaces=GRAPH_SURFACES,
     ),
 )
 

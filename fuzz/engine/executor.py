@@ -240,6 +240,7 @@ class Executor:
         result = CaseResult(tuple(head.verdicts))
         if any(verdict.symptom is Symptom.CONTEXT_LOST for verdict in result.failures):
             GPU.lost()
+        if any(verdict.ends_child for verdict in result.verdicts):
             self._take_over()
         else:
             GPU.answered(head.since)

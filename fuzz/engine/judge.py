@@ -11,11 +11,12 @@ import torch
 
 from fuzz.engine.compiling import CompilerError
 from fuzz.engine.contract import Row
+from fuzz.engine.graphs import CaptureError, UnequalReplaysError
 from fuzz.engine.guarded import OutOfBoundsError
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.tensors import FLOAT_DTYPES
-from fuzz.engine.verdict import Grade, PathVerdict, Ruling, Symptom
+from fuzz.engine.verdict import CAPTURE_FAILED, Grade, PathVerdict, Ruling, Symptom
 from fuzz.oracle.rounding import ROUNDOFF, UNDERFLOW
 from reports.finding import LEFT_ERROR
 from strategies.case import Case, PackedView
@@ -36,6 +37,9 @@ class RefusedLaunchError(RuntimeError):
 
 _CUDA_ERROR: Final = re.compile(r"CUDA error|CUBLAS_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)|cudaError", re.IGNORECASE)
 _NO_MEMORY: Final = re.compile(r"out of memory|CUBLAS_STATUS_ALLOC_FAILED|can't allocate memory", re.IGNORECASE)
+REPLAY: Final = "replay"
+"""What `how` says where two replays of one CUDA graph differ."""
+
 MESSAGE_LENGTH: Final = 300
 """Characters of an exception's message that are kept."""
 
@@ -113,6 +117,8 @@ def judge_outcome(question: Question, finished: Finished) -> PathVerdict | None:
 def judge_error(question: Question, error: Exception) -> PathVerdict:
     """The verdict on an exception: right for an invalid Case, allowed for an unspecified one, nobody's where a compiler failed."""
     name, message = type(error).__name__, str(error)[:MESSAGE_LENGTH]
+    if isinstance(error, CaptureError):
+        return question.answer(how=CAPTURE_FAILED, got=message)
     if is_device_error(error):
         return context_lost(question.answer(), error)
     if isinstance(error, OutOfBoundsError):
@@ -120,6 +126,8 @@ def judge_error(question: Question, error: Exception) -> PathVerdict:
     if isinstance(error, RefusedLaunchError) and error.left:
         expected = "a result, or an exception of this call"
         return question.answer(Symptom.UNEXPECTED_EXCEPTION, LEFT_ERROR, expected=expected, got=f"the next call raises: {message}")
+    if isinstance(error, UnequalReplaysError):
+        return question.answer(Symptom.BROKEN_RELATION, REPLAY, expected="the same from two replays of one graph", got=message)
     if question.row.ruling is not Ruling.VALID or is_out_of_memory(error) or isinstance(error, CompilerError):
         return question.answer(got=f"{name}: {message}")
     return question.answer(Symptom.UNEXPECTED_EXCEPTION, name, expected="a result", got=f"{name}: {message}")

@@ -18,7 +18,7 @@ from fuzz.oracle.calibration import Calibration
 from fuzz.oracle.expected import Arithmetic, any_of
 from fuzz.oracle.ordered import operations
 from fuzz.oracle.rounding import FLUSH
-from strategies.case import Case, Memory, PackedView
+from strategies.case import CudaStream, Memory, Mode, PackedView
 
 MOST_OPERATIONS: Final = 1000
 """Tensor operations for one path's bits, some milliseconds on a GPU; longer sums are judged by their intervals, which a
@@ -35,7 +35,7 @@ def judge_sharply(question: Question, result: torch.Tensor, references: Referenc
         calibration: of this device and release.
     """
     arms = question.path.arms(question.case, question.library)
-    if arms == (Arm.LINEAR,) and not (question.path.yields is Yields.PRODUCT and _as_calibrated(question.case)):
+    if arms == (Arm.LINEAR,) and not (question.path.yields is Yields.PRODUCT and _as_calibrated(question)):
         return None
     if arms in ((Arm.DEQUANTIZE,), (Arm.LINEAR,)):
         row = calibration.row(arms[0], result.dtype)
@@ -57,8 +57,15 @@ def is_emulated_weight(question: Question, result: torch.Tensor, references: Ref
     return same_numbers(result, _weight(question, references)) and all_finite(result)
 
 
-def _as_calibrated(case: Case) -> bool:
-    """Whether the operands lie aligned and contiguous: for others, BLAS may choose another kernel than for a copy that upstream makes."""
+def _as_calibrated(question: Question) -> bool:
+    """Whether BLAS was called as it is for what it is compared with.
+
+    It may choose another kernel for operands that are not aligned or contiguous than for a copy that upstream makes. What it
+    chooses on another stream or for a graph, each of which has a workspace of its own, was not measured.
+    """
+    case = question.case
+    if case.execution.stream is not CudaStream.DEFAULT or question.path.mode is Mode.GRAPH:
+        return False
     return {case.memory.activation, case.memory.bias} <= {Memory.CONTIGUOUS, Memory.GUARDED}
 
 

@@ -36,6 +36,7 @@ class Path:
         yields: what the result is.
         mode: the mode in which the path runs; None for every mode.
         writes: the shape of the tensor that the call is handed to write to; None where it is handed none.
+        calls_layer: the call is one of a `Linear4bit` that can be made beforehand (`fuzz.engine.calls.with_layer`).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Path:
     yields: Yields = Yields.PRODUCT
     mode: Mode | None = None
     writes: Callable[[Case], tuple[int, ...]] | None = None
+    calls_layer: bool = False
 
     @property
     def yields_weight(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from fuzz.engine import contract
 from fuzz.engine.library import Library
@@ -59,6 +60,11 @@ def gemv_out_in(case: Case, library: Library) -> bool:
 def gemv_out_in_out(case: Case, library: Library) -> bool:
     """The same where the op has a variant that writes to a given tensor."""
     return library.out_variant and gemv_out_in(case, library)
+
+
+def on_cuda(applies: Callable[[Case, Library], bool]) -> Callable[[Case, Library], bool]:
+    """The same where there is a GPU."""
+    return lambda case, library: library.device == "cuda" and applies(case, library)
 
 
 def matmul_without_grad(case: Case, library: Library) -> bool:

@@ -72,6 +72,7 @@ PATHS: Final[tuple[Path, ...]] = (
         run=calls.linear4bit,
         arms=dispatch.linear_arms,
         stored=matmul_stored,
+        calls_layer=True,
     ),
     *IN_MODES,
     Path(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuzz.engine import calls_backward, calls_compiled, calls_kept, calls_opcheck, calls_out, contract, dispatch
+from fuzz.engine import calls_backward, calls_compiled, calls_graph, calls_kept, calls_opcheck, calls_out, contract, dispatch
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.path_conditions import (
     always,
@@ -19,6 +19,7 @@ from fuzz.engine.path_conditions import (
     matmul_stored,
     matmul_with_bias,
     matmul_without_grad,
+    on_cuda,
     packed_shape,
     product_shape,
     returned,
@@ -200,6 +201,66 @@ GEMV_OPCHECK: Final = tuple(
         ("gemv_4bit_out", "gemv_4bit.out", gemv_out_in_out, calls_opcheck.gemv_out_opcheck, ""),
     )
 )
-IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED, *OPCHECK)
-IN_MODES_OF_GEMV: Final = GEMV_OPCHECK
+GRAPH: Final = (
+    Path(
+        name="dequantize_4bit_replayed",
+        surface="functional.dequantize_4bit replayed",
+        mode=Mode.GRAPH,
+        applies=on_cuda(always),
+        run=calls_graph.dequantize_replayed,
+        arms=dequantize_arms,
+        stored=as_weight,
+        requires="dequantize_4bit",
+        yields=Yields.WEIGHT,
+    ),
+    Path(
+        name="matmul_4bit_replayed",
+        surface="functional.matmul_4bit replayed",
+        mode=Mode.GRAPH,
+        applies=on_cuda(contract.matmul_accepts),
+        run=calls_graph.matmul_replayed,
+        arms=dispatch.matmul_arms,
+        stored=matmul_stored,
+        requires="matmul_4bit",
+    ),
+    Path(
+        name="gemm_4bit_replayed",
+        surface="ops.gemm_4bit replayed",
+        mode=Mode.GRAPH,
+        applies=on_cuda(gemm_out_in),
+        run=calls_graph.gemm_replayed,
+        arms=dispatch.gemm_arms,
+        stored=as_activation,
+        requires="gemm_4bit_op",
+    ),
+    Path(
+        name="linear4bit_replayed",
+        surface="nn.Linear4bit replayed",
+        mode=Mode.GRAPH,
+        applies=on_cuda(as_linear),
+        run=calls_graph.module_replayed,
+        arms=dispatch.linear_arms,
+        stored=matmul_stored,
+        requires="linear4bit",
+    ),
+)
+GEMV_GRAPH: Final = tuple(
+    Path(
+        name=f"{plain}_replayed",
+        surface=surface,
+        mode=Mode.GRAPH,
+        applies=on_cuda(gemv_out_in),
+        run=run,
+        arms=dispatch.gemv_arms,
+        stored=as_activation,
+        requires=plain,
+        adds_bias=False,
+    )
+    for plain, surface, run in (
+        ("gemv_4bit", "functional.gemv_4bit replayed", calls_graph.gemv_replayed),
+        ("gemv_4bit_op", "ops.gemv_4bit replayed", calls_graph.gemv_op_replayed),
+    )
+)
+IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED, *OPCHECK, *GRAPH)
+IN_MODES_OF_GEMV: Final = (*GEMV_OPCHECK, *GEMV_GRAPH)
 """Those that require a path of gemv."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 
 from fuzz.engine import contract, paths
 from fuzz.engine.ambient import ambient, own_tables
-from fuzz.engine.calls import Placed, Prepared, place, prepare, quantize
+from fuzz.engine.calls import Placed, Prepared, place, prepare, quantize, with_layer
 from fuzz.engine.desk import desk_for
 from fuzz.engine.judge import Finished, Question, RefusedLaunchError, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
@@ -25,14 +25,14 @@ from fuzz.engine.launches import launched
 from fuzz.engine.library import Library
 from fuzz.engine.misuses import concerns, misused
 from fuzz.engine.path import Path, Yields
-from fuzz.engine.pending import call_while_pending, read_by_calls
+from fuzz.engine.pending import PENDING_CYCLES, SIDE_CYCLES, call_on_side_stream, call_while_pending, read_by_calls
 from fuzz.engine.provocation import Provocation
 from fuzz.engine.references import References
 from fuzz.engine.tensors import Inputs, build
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from fuzz.engine.watch import Watch, before_multiplying, before_quantizing
 from fuzz.oracle.arms import Arm
-from strategies.case import Case, Relation
+from strategies.case import Case, CudaStream, Mode, Relation
 
 Announce = Callable[[PathVerdict], None]
 """Called with a pending verdict before a path runs, so that the parent knows where a process died."""
@@ -43,6 +43,8 @@ Judging = Callable[[], None]
 _WRONG_NUMBERS: Final = frozenset({Symptom.WRONG_VALUE, Symptom.RANGE_DIVERGENCE, Symptom.BROKEN_RELATION})
 
 DEQUANTIZE: Final = "dequantize_4bit"
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +124,13 @@ def _verdicts(case: Case, library: Library, told: _Told, selection: Selection) -
         yield _with_kernels(verdict, path, prepared, selection)
         if verdict.symptom:
             failed[path.name] = verdict.symptom
-        if verdict.symptom is Symptom.CONTEXT_LOST:
+        if verdict.ends_child:
             return
 
 
 def _with_kernels(verdict: PathVerdict, path: Path, prepared: Prepared, selection: Selection) -> PathVerdict:
     asked = (selection.profile and verdict.symptom in _WRONG_NUMBERS) or (selection.survey and verdict.symptom is None and not verdict.got)
-    if not asked or prepared.library.device != "cuda":
+    if not asked or prepared.library.device != "cuda" or path.mode is Mode.GRAPH:  # whose kernels no call launches
         return verdict
     return dataclasses.replace(verdict, kernels=launched(lambda: path.run(prepared)))
 
@@ -147,7 +149,7 @@ def _judge_path(question: Question, subject: _Subject, told: _Told, provocation:
 
     def run(prepared: Prepared) -> Finished:
         told.announce(question.answer())
-        finished = _run(question.path, prepared, provocation)
+        finished = _run(question, prepared, provocation)
         told.judging()
         return finished
 
@@ -202,11 +204,13 @@ def _is_dense(path: Path, case: Case, library: Library) -> bool:
     return path.yields in {Yields.PRODUCT, Yields.INPUT_GRADIENT} and path.arms(case, library) == (Arm.LINEAR,)
 
 
-def _run(path: Path, prepared: Prepared, provocation: Provocation) -> Finished:
-    call, returned = partial(path.run, prepared), False
+def _run(question: Question, prepared: Prepared, provocation: Provocation) -> Finished:
+    returned = False
     with torch.set_grad_enabled(prepared.case.execution.grad), ambient(prepared.case):
         try:
-            result = call_while_pending(read_by_calls(prepared), call) if _is_pending(provocation, prepared.library) else call()
+            if question.path.calls_layer and _is_on_side_stream(question):
+                prepared = with_layer(prepared)
+            result = _called(question, read_by_calls(prepared), partial(question.path.run, prepared), provocation)
             returned = True
             _synchronize(prepared.library, result.device)
         except Exception as error:  # noqa: BLE001 - any exception is an outcome to be judged
@@ -215,8 +219,16 @@ def _run(path: Path, prepared: Prepared, provocation: Provocation) -> Finished:
     return Finished(result, None)
 
 
-def _is_pending(provocation: Provocation, library: Library) -> bool:
-    return provocation is Provocation.PENDING_PRODUCER and library.device == "cuda"
+def _called(question: Question, tensors: Sequence[torch.Tensor], call: Callable[[], _Result], provocation: Provocation) -> _Result:
+    """What `call` returns, which reads `tensors`, on the stream of the Case and provoked."""
+    is_pending = provocation is Provocation.PENDING_PRODUCER and question.library.device == "cuda"
+    if _is_on_side_stream(question):
+        return call_on_side_stream(tensors, call, PENDING_CYCLES if is_pending else SIDE_CYCLES)
+    return call_while_pending(tensors, call) if is_pending else call()
+
+
+def _is_on_side_stream(question: Question) -> bool:
+    return question.case.execution.stream is CudaStream.SIDE and question.library.device == "cuda"
 
 
 def _synchronize(library: Library, device: torch.device | None = None) -> None:
@@ -278,12 +290,17 @@ def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation,
     if question.row.ruling is Ruling.INVALID:
         got = f"a packed weight of shape {tuple(prepared.packed.shape)}"
         return None, question.answer(Symptom.MISSING_ERROR, expected="a Python exception that names the problem", got=got)
-    return prepared, judge_quantized(question, prepared)
+    verdict = judge_quantized(question, prepared)
+    if verdict.symptom is Symptom.WRONG_VALUE and _is_on_side_stream(question):
+        # What was made of poison says nothing about the calls that read it.
+        with ambient(question.case):
+            prepared = quantize(question.case, placed, question.library)
+    return prepared, verdict
 
 
 def _prepare(question: Question, placed: Placed, provocation: Provocation) -> Prepared:
     call = partial(quantize, question.case, placed, question.library)
-    return call_while_pending([placed.weight], call) if _is_pending(provocation, question.library) else call()
+    return _called(question, [placed.weight], call, provocation)
 
 
 def quiet() -> None:

@@ -32,6 +32,10 @@ ENDING: Final = frozenset({Symptom.PROCESS_DIED, Symptom.HANG, Symptom.CONTEXT_L
 """Symptoms after which the child is gone."""
 
 
+CAPTURE_FAILED: Final = "capture failed"
+"""What `how` says of a verdict without a symptom whose call could not be captured as a CUDA graph."""
+
+
 class Grade(enum.Enum):
     """How sure it is that a number is wrong."""
 
@@ -72,6 +76,11 @@ class PathVerdict:
     kernels: tuple[str, ...] = ()
     model: ErrorModel | None = None
     errors: ErrorGrid | None = None
+
+    @property
+    def ends_child(self) -> bool:
+        """Whether the process is not to be used again. After a capture that failed its context is alive, but torch may not free memory."""
+        return self.symptom is Symptom.CONTEXT_LOST or self.how == CAPTURE_FAILED
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as JSON data."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from fuzz.engine.provocation import Provocation
 from fuzz.engine.pulse import Pulse, beside
-from fuzz.engine.verdict import PathVerdict, Symptom
+from fuzz.engine.verdict import PathVerdict
 from strategies.case import Case
 
 JUDGING: Final = 10
@@ -57,7 +57,7 @@ def _serve(pipe: Connection, device: str, log: str, watchdog: float) -> None:
     pulse = Pulse(beside(log))
     while (request := _receive(pipe, alarm)) is not None:
         if not _answer(pipe, pulse, request, library, alarm):
-            os._exit(0)  # the CUDA context is lost; tidying up would only fail
+            os._exit(0)  # the CUDA context is lost, or a capture failed; tidying up might fail
 
 
 class _Alarm:
@@ -132,23 +132,23 @@ def _answer(pipe: Connection, pulse: Pulse, request: dict[str, Any], library: An
         alarm.put_off()
         pulse.judges()
 
-    lost = False
+    spent = False
     try:
         provocation = Provocation[request["provoke"]]
         asked = {name: request[name] for name in ("only", "skip", "profile", "survey")}
         selected = runner.Selection(**asked, provocation=provocation)
         for verdict in runner.run_case(Case.from_json(request["case"]), library, announce, selected, judging):
             _send(pipe, {"id": number, "verdict": verdict.to_json()})
-            lost = lost or verdict.symptom is Symptom.CONTEXT_LOST
+            spent = spent or verdict.ends_child
     except Exception as error:  # noqa: BLE001 - a mistake of ours, or a context that was lost outside of a path
         traceback.print_exc()
         if pending is None or not runner.is_device_error(error):
             _send(pipe, {"id": number, "broken": f"{type(error).__name__}: {error}"})
             return True
-        lost = True
+        spent = True
         _send(pipe, {"id": number, "verdict": runner.context_lost(pending, error).to_json()})
     _send(pipe, {"id": number, "done": True})
-    return not lost
+    return not spent
 
 
 def _send(pipe: Connection, message: dict[str, Any]) -> None:

@@ -118,6 +118,14 @@ _IN_MODE: Final[dict[Mode, dict[str, str]]] = {
         "gemv_4bit_opcheck": "ops.gemv_4bit opcheck",
         "gemv_4bit_out_opcheck": "ops.gemv_4bit.out opcheck",
     },
+    Mode.GRAPH: {
+        "dequantize_4bit_replayed": "functional.dequantize_4bit replayed",
+        "matmul_4bit_replayed": "functional.matmul_4bit replayed",
+        "gemm_4bit_replayed": "ops.gemm_4bit replayed",
+        "linear4bit_replayed": "nn.Linear4bit replayed",
+        "gemv_4bit_replayed": "functional.gemv_4bit replayed",
+        "gemv_4bit_op_replayed": "ops.gemv_4bit replayed",
+    },
 }
 OTHER_PATHS: Final = _IN_EVERY_MODE | {path: surface for paths in _IN_MODE.values() for path, surface in paths.items()}
 """The paths and their surfaces, for those that must not import torch. A defect that shows on several is named after the
