@@ -19,6 +19,7 @@ from reports.script_quantize import quantize_check
 from reports.script_range import range_check
 from reports.script_reference import value_check
 from reports.script_relation import relation_check
+from reports.script_stream import REPLAY, called_on_stream, is_on_side_stream, quantized_on_stream, quotes, replay_check, stream_sources
 from reports.text import one_line
 from strategies.case import Fill, FloatDType, Layout, Memory, Stream
 
@@ -37,6 +38,7 @@ def write_script(finding: Finding) -> str:
         _default_dtype(finding),
         _filled_memory(finding),
         _sources(finding),
+        stream_sources(finding),
         _switches() if multiplies and device == "cuda" else "",
     ]
     if dies:
@@ -59,14 +61,16 @@ def _docstring(finding: Finding) -> str:
 def _imports(finding: Finding, *, dies: bool) -> str:
     call = "\n".join(CALLS[finding.path](finding.case))
     needed = {
-        "copy": finding.symptom == "broken relation" or "copy." in call,
+        "contextlib": is_on_side_stream(finding),
+        "copy": (finding.symptom == "broken relation" and finding.how != REPLAY) or "copy." in call,
         "io": "io." in call,
         "subprocess": dies,
         "sys": True,
     }
     libraries = ["import torch"] + (["import bitsandbytes as bnb"] if "bnb." in call else [])
     modules = [f"import {name}" for name, here in needed.items() if here]
-    return "\n".join([*modules, "", *libraries, "import bitsandbytes.functional as F"])
+    future = ["from __future__ import annotations", ""] if quotes(finding) else []
+    return "\n".join([*future, *modules, "", *libraries, "import bitsandbytes.functional as F"])
 
 
 def _default_dtype(finding: Finding) -> str:
@@ -163,8 +167,7 @@ def _dtype(name: str) -> str:
 
 def _call(finding: Finding) -> list[str]:
     """Quantization and the call that is wrong."""
-    quantize = [] if finding.path == "quantize_4bit" else quantize_lines(finding.case)
-    return [*quantize, *CALLS[finding.path](finding.case)]
+    return quantized_on_stream(finding) if finding.path == "quantize_4bit" else [*quantize_lines(finding.case), *called_on_stream(finding)]
 
 
 def _guarded(finding: Finding, on_error: int | None = None) -> list[str]:
@@ -181,7 +184,7 @@ def _guarded(finding: Finding, on_error: int | None = None) -> list[str]:
 
 def _check(finding: Finding) -> str:
     if finding.symptom == "broken relation":
-        return relation_check(finding)
+        return replay_check(_guarded(finding)) if finding.how == REPLAY else relation_check(finding)
     if finding.symptom == "wrong value" and finding.grade in GRADES:
         return arithmetic_check(finding, _guarded(finding))
     if finding.path == "quantize_4bit" and finding.symptom in {"wrong shape", "wrong dtype", "wrong value"}:
@@ -249,8 +252,9 @@ def _check_missing_error(finding: Finding) -> str:
 
 def _check_inputs(finding: Finding) -> str:
     """The memory of one input, with what lies around it, before and after the call."""
-    prepare, tensor = ([], "weight") if finding.path == "quantize_4bit" else (quantize_lines(finding.case), INPUTS[finding.how])
-    call = [f"    {line}" for line in CALLS[finding.path](finding.case)]
+    quantizes = finding.path == "quantize_4bit"
+    prepare, tensor = ([], "weight") if quantizes else (quantize_lines(finding.case), INPUTS[finding.how])
+    call = [f"    {line}" for line in (quantized_on_stream(finding) if quantizes else called_on_stream(finding))]
     return "\n".join(
         [
             *prepare,

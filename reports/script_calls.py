@@ -253,6 +253,26 @@ def _gemv_out_opcheck(case: Case) -> list[str]:
     return [*_absmax(case), _GEMV_RESULT, *_checked("gemv_4bit.out", _op_arguments(case), "out=result")]
 
 
+def _replays(read: str, call: str) -> str:
+    """Two replays of a graph of `call`; `both_replays` is quoted from `fuzz.engine.graphs`."""
+    return f"first, result = both_replays([{read}], lambda: {call})"
+
+
+def _replayed(call: Callable[[Case], list[str]]) -> Callable[[Case], list[str]]:
+    """The lines of a call whose last one is captured, and replayed with another activation."""
+
+    def lines(case: Case) -> list[str]:
+        *before, last = call(case)
+        return [*before, _replays("x", last.removeprefix("result = "))]
+
+    return lines
+
+
+def _dequantize_replayed(case: Case) -> list[str]:
+    nested = ["state.offset", "state.state2.absmax"] if case.quantization.compress_statistics else []
+    return [_replays(", ".join(["packed", "state.absmax", *nested]), f"F.dequantize_4bit({_view(case)}, state)")]
+
+
 def _matmul_out(case: Case) -> list[str]:
     arguments = f"{activation_of(case)}, {_view(case)}, quant_state=state{_bias(case)}"
     return [*OUTS["matmul_4bit_out"](case, guard=False), f"bnb.matmul_4bit({arguments}, out=result)"]
@@ -323,14 +343,31 @@ CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {
     "gemm_4bit_opcheck": _gemm_opcheck,
     "gemv_4bit_opcheck": _gemv_opcheck,
     "gemv_4bit_out_opcheck": _gemv_out_opcheck,
+    "dequantize_4bit_replayed": _dequantize_replayed,
+    "matmul_4bit_replayed": _replayed(_matmul),
+    "gemm_4bit_replayed": _replayed(_gemm_op),
+    "linear4bit_replayed": _replayed(_linear4bit),
+    "gemv_4bit_replayed": _replayed(_gemv),
+    "gemv_4bit_op_replayed": _replayed(_gemv_op),
 }
+REPLAYED: Final = frozenset(path for path in CALLS if path.endswith("_replayed"))
+"""Paths that are captured as CUDA graphs."""
+
 _CHECKED_WEIGHTS: Final = ("quantize_4bit_opcheck", "dequantize_4bit_opcheck", "dequantize_4bit_out_opcheck")
 WEIGHT_ONLY: Final = frozenset(
-    {"quantize_4bit", "dequantize_4bit", "dequantize_4bit_out", "quantize_4bit_out", "dequantize_4bit_compiled", *_CHECKED_WEIGHTS}
+    {
+        "quantize_4bit",
+        "dequantize_4bit",
+        "dequantize_4bit_out",
+        "quantize_4bit_out",
+        "dequantize_4bit_compiled",
+        "dequantize_4bit_replayed",
+        *_CHECKED_WEIGHTS,
+    }
 )
 """Paths that end before an activation comes in."""
 
-IN_VIEW: Final = frozenset({"dequantize_4bit", "dequantize_4bit_compiled"})
+IN_VIEW: Final = frozenset({"dequantize_4bit", "dequantize_4bit_compiled", "dequantize_4bit_replayed"})
 """Those of them whose result follows the view of the packed weight."""
 
 INPUT_GRADIENTS: Final = frozenset({"matmul_4bit_input_gradient", "linear4bit_input_gradient"})
@@ -351,6 +388,8 @@ SAME_ARITHMETIC: Final = {
     "matmul_4bit_out": "matmul_4bit",
     **dict.fromkeys(_KEPT, "linear4bit"),
     **{f"{path}_compiled": path for path in ("dequantize_4bit", "matmul_4bit", "linear4bit")},
+    **{f"{path}_replayed": path for path in ("dequantize_4bit", "matmul_4bit", "linear4bit", "gemv_4bit", "gemv_4bit_op")},
+    "gemm_4bit_replayed": "gemm_4bit_op",
     **dict.fromkeys(_CHECKED_WEIGHTS, "dequantize_4bit"),
     "gemm_4bit_opcheck": "gemm_4bit_op",
     "gemv_4bit_opcheck": "gemv_4bit_op",
@@ -358,7 +397,9 @@ SAME_ARITHMETIC: Final = {
 }
 """Paths that compute what another one does, in the same way."""
 
-MAY_RECORD: Final = frozenset({"matmul_4bit", "linear4bit", "matmul_4bit_compiled", "linear4bit_compiled", *_KEPT})
+MAY_RECORD: Final = frozenset(
+    {*(f"{path}{mode}" for path in ("matmul_4bit", "linear4bit") for mode in ("", "_compiled", "_replayed")), *_KEPT}
+)
 """Paths whose activation requires grad where the Case says so."""
 
 

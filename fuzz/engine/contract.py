@@ -20,8 +20,9 @@ CUDA_GRAPHS: Final = "https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-
 ISSUE_1862: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/issues/1862"
 
 _GEMV_OPCHECK: Final = frozenset({"ops.gemv_4bit opcheck", "ops.gemv_4bit.out opcheck"})
-GEMV_SURFACES: Final = _GEMV_OPCHECK | {"functional.gemv_4bit", "ops.gemv_4bit"}
-OP_SURFACES: Final = GEMV_SURFACES | {"ops.gemm_4bit", "ops.gemm_4bit opcheck"}
+_GEMV_GRAPH: Final = frozenset({"functional.gemv_4bit replayed", "ops.gemv_4bit replayed"})
+GEMV_SURFACES: Final = _GEMV_OPCHECK | _GEMV_GRAPH | {"functional.gemv_4bit", "ops.gemv_4bit"}
+OP_SURFACES: Final = GEMV_SURFACES | {"ops.gemm_4bit", "ops.gemm_4bit opcheck", "ops.gemm_4bit replayed"}
 OPCHECK_SURFACES: Final = _GEMV_OPCHECK | {
     "ops.quantize_4bit opcheck",
     "ops.dequantize_4bit opcheck",
@@ -29,16 +30,12 @@ OPCHECK_SURFACES: Final = _GEMV_OPCHECK | {
     "ops.gemm_4bit opcheck",
 }
 COMPILED_SURFACES: Final = frozenset({"functional.dequantize_4bit compiled", "functional.matmul_4bit compiled", "nn.Linear4bit compiled"})
-GRAPH_SURFACES: Final = frozenset(
-    {
-        "functional.dequantize_4bit replayed",
-        "functional.matmul_4bit replayed",
-        "functional.gemv_4bit replayed",
-        "nn.Linear4bit replayed",
-        "ops.gemm_4bit replayed",
-        "ops.gemv_4bit replayed",
-    }
-)
+GRAPH_SURFACES: Final = _GEMV_GRAPH | {
+    "functional.dequantize_4bit replayed",
+    "functional.matmul_4bit replayed",
+    "ops.gemm_4bit replayed",
+    "nn.Linear4bit replayed",
+}
 STORED_SURFACES: Final = OP_SURFACES | {
     "functional.matmul_4bit",
     "functional.matmul_4bit(out=)",
@@ -47,6 +44,8 @@ STORED_SURFACES: Final = OP_SURFACES | {
     "functional.dequantize_4bit(out=)",
     "functional.dequantize_4bit compiled",
     "functional.matmul_4bit compiled",
+    "functional.dequantize_4bit replayed",
+    "functional.matmul_4bit replayed",
     *OPCHECK_SURFACES,
 }
 """Surfaces that are handed the packed weight and its state."""

@@ -228,7 +228,9 @@ def _called(question: Question, tensors: Sequence[torch.Tensor], call: Callable[
 
 
 def _is_on_side_stream(question: Question) -> bool:
-    return question.case.execution.stream is CudaStream.SIDE and question.library.device == "cuda"
+    """Whether the call is a plain one, made on a side stream: most modes synchronize, or have a stream of their own."""
+    execution = question.case.execution
+    return question.library.device == "cuda" and execution.stream is CudaStream.SIDE and execution.mode is Mode.CALL
 
 
 def _synchronize(library: Library, device: torch.device | None = None) -> None:

@@ -37,13 +37,15 @@ from fuzz.oracle.bounds import error_model, interval
 from fuzz.oracle.reference import decode, multiply
 from reports.finding import LEFT_ERROR, Finding
 from reports.script import HANG_TIMEOUT, INPUTS, write_script
-from reports.script_calls import CALLS, WEIGHT_ONLY
+from reports.script_calls import CALLS, REPLAYED, WEIGHT_ONLY
 from reports.script_outs import WRITING
+from reports.script_stream import REPLAY
 from strategies import fields
 from strategies.case import (
     NON_FINITE,
     Activation,
     Case,
+    CudaStream,
     Execution,
     Fill,
     FloatDType,
@@ -87,6 +89,8 @@ def compiles(script: str) -> None:
 
 
 IMPORTS = {
+    "from __future__ import annotations",
+    "import contextlib",
     "import copy",
     "import io",
     "import subprocess",
@@ -110,6 +114,8 @@ OF_WEIGHTS = [relation.value for relation, rule in RULES.items() if Arm.DEQUANTI
 
 def hows(path: str, symptom: str) -> list[str]:
     """The ways in which a path can have a symptom, as verdicts name them; none if it cannot."""
+    if symptom == "broken relation" and path in REPLAYED:
+        return [REPLAY]
     if symptom == "broken relation":
         return [] if path == "quantize_4bit" or path in MODES else OF_WEIGHTS if path == "dequantize_4bit" else RELATIONS
     if symptom == "range divergence":
@@ -133,7 +139,7 @@ def kind(path: str, symptom: str, how: str, case: Case = CASE, **changes: Any) -
     if how == "bias" or path == "matmul_4bit_bias_gradient":
         case = dataclasses.replace(case, bias=True)
     case = fields.replace(case, "execution.mode", MODES.get(path, Mode.CALL))
-    if symptom == "broken relation":
+    if symptom == "broken relation" and how != REPLAY:
         case = fields.replace(fields.replace(case, "execution.relation", Relation(how)), "weight.layout", Layout.OUT_IN)
     return finding(path, symptom, case, how=how, **changes)
 
@@ -163,6 +169,12 @@ def assert_bound(script: str) -> None:
 def test_every_name_that_a_script_uses_is_bound_in_it(path: str, symptom: str, how: str) -> None:
     """A NameError also ends a script with status 1, which would pass for the defect."""
     assert_bound(write_script(kind(path, symptom, how, BUSY)))
+
+
+@pytest.mark.parametrize(("path", "symptom", "how"), [names for names in KINDS if names[1] not in DEADLY])
+def test_a_script_on_a_side_stream_binds_every_name_too(path: str, symptom: str, how: str) -> None:
+    case = fields.replace(BUSY, "execution.stream", CudaStream.SIDE)
+    assert_bound(write_script(kind(path, symptom, how, case, system=CUDA)))
 
 
 @given(how=st.text(max_size=60), cpu=st.text(max_size=30), symptom=st.sampled_from(FREE))
@@ -543,7 +555,8 @@ def test_the_call_of_the_other_process(monkeypatch: pytest.MonkeyPatch, path: st
 @pytest.mark.parametrize("path", CALLS)
 def test_on_a_gpu_the_other_process_waits_for_the_device(path: str) -> None:
     assert "torch.cuda.synchronize()" in write_script(finding(path, "process died", system=CUDA))
-    assert "synchronize" not in write_script(finding(path, "process died"))
+    if path not in REPLAYED:  # which wait for it by themselves
+        assert "synchronize" not in write_script(finding(path, "process died"))
 
 
 def test_on_a_gpu_the_switches_of_the_bound_are_set_before_the_call() -> None:

@@ -9,7 +9,9 @@ import pytest
 from fuzz.engine.contract import (
     COMPILED_SURFACES,
     CONVENTIONS,
+    CUDA_GRAPHS,
     GEMV_SURFACES,
+    GRAPH_SURFACES,
     ISSUE_1862,
     OP_SURFACES,
     OPCHECK_SURFACES,
@@ -27,7 +29,8 @@ from strategies.case import Case, Layout, Layouts, Memory, PackedView, Quantizat
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
 
 CAST = "nn.Linear4bit.to(dtype)"
-SURFACES = sorted(({path.surface for path in PATHS} | {QUANTIZE_SURFACE}) - {CAST})
+EVERY_SURFACE = {path.surface for path in PATHS} | {QUANTIZE_SURFACE}
+SURFACES = sorted(EVERY_SURFACE - GRAPH_SURFACES - {CAST})
 NOT_GEMV = sorted(set(SURFACES) - GEMV_SURFACES)
 
 
@@ -54,6 +57,20 @@ def test_documented_values_of_documented_arguments_are_valid(surface: str, loade
     assert row.ruling is Ruling.VALID
     assert "docstring" in row.source
     assert ("opcheck" in row.source) is (surface in COMPILED_SURFACES | OPCHECK_SURFACES)
+
+
+@pytest.mark.parametrize("surface", sorted(GRAPH_SURFACES))
+@pytest.mark.parametrize("loaded", [FUSED, LEGACY], ids=["0.50", "0.48"])
+def test_nobody_says_whether_a_call_can_be_captured(surface: str, loaded: Library) -> None:
+    row = rule(case(), surface, loaded)
+    assert row.ruling is Ruling.UNSPECIFIED
+    assert CUDA_GRAPHS in row.source
+
+
+@pytest.mark.parametrize("surface", sorted(GRAPH_SURFACES))
+def test_what_cannot_be_right_without_a_graph_cannot_be_with_one(surface: str) -> None:
+    assert rule(case(blocksize=32), surface, LEGACY).ruling is Ruling.INVALID
+    assert (rule(case(layout=Layout.IN_OUT), surface, FUSED).ruling is Ruling.INVALID) is (surface in OP_SURFACES)
 
 
 @pytest.mark.parametrize("surface", SURFACES)
@@ -135,11 +152,11 @@ def test_every_row_cites_a_source_and_names_surfaces_that_exist() -> None:
     for row in ROWS:
         assert len(row.source) > 20
         assert "\n" not in row.source
-        assert row.surfaces <= {*SURFACES, CAST}
+        assert row.surfaces <= EVERY_SURFACE
 
 
 def test_stored_surfaces_are_surfaces_of_paths() -> None:
-    assert set(SURFACES) >= STORED_SURFACES
+    assert EVERY_SURFACE >= STORED_SURFACES
 
 
 def test_gemv_surfaces_are_those_of_the_gemv_paths() -> None:
