@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from fuzz.campaign.explore import explore
-from fuzz.campaign.mixture import Property, mixed
+from fuzz.campaign.mixture import Property, mixed, reachable_on
 from strategies.case import Case
 
 FUZZ: Final = Path(__file__).resolve().parent.parent / "fuzz"
 
 
-def default_mix() -> list[Property]:
-    """The properties that `pytest fuzz/` searches."""
+def default_mix(device: str) -> list[Property]:
+    """The properties that `pytest fuzz/` searches on `device`, "cpu" or "cuda"."""
     modules = [importlib.import_module(f"fuzz.{file.stem}") for file in sorted(FUZZ.glob("test_*.py"))]
-    return [one for module in modules for one in _stated(module) if not one.slow]
+    return reachable_on(device, [one for module in modules for one in _stated(module) if not one.slow])
 
 
 def _stated(module: Any) -> Iterator[Property]:
@@ -28,7 +28,7 @@ def _stated(module: Any) -> Iterator[Property]:
                 yield Property(name, mark.args[0], **mark.kwargs)
 
 
-def drawn(seed: int, count: int) -> tuple[list[Case], float]:
+def drawn(seed: int, count: int, device: str) -> tuple[list[Case], float]:
     """The first Cases of a search by their seed, and the seconds that drawing them took, less what begins it."""
     cases: list[Case] = []
     began = 0.0
@@ -39,5 +39,5 @@ def drawn(seed: int, count: int) -> tuple[list[Case], float]:
         cases.append(case)
         return len(cases) <= count
 
-    explore(mixed(default_mix()).map(lambda one: one.case), seed, visit)
+    explore(mixed(default_mix(device)).map(lambda one: one.case), seed, visit)
     return cases[:count], time.perf_counter() - began

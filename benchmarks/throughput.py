@@ -93,7 +93,7 @@ def campaign(executor: Executor, seed: int, count: int, ending: Collection[Case]
             executor.submit(one.case, _counting(progress, one.case))
         return left > 0
 
-    explore(mixed(default_mix()), seed, visit)
+    explore(mixed(default_mix(executor.start().system["device"])), seed, visit)
     executor.drain()
     return time.perf_counter() - began
 
@@ -136,8 +136,9 @@ def _bare(jobs: Sequence[Job], device: str) -> tuple[list[dict[str, float]], str
 
 def measure(executor: Executor, seed: int, count: int) -> Measured:
     """All four, one after the other."""
-    drawn_cases, drawing = drawn(seed, count)
-    jobs, bare = floor(survivors(executor, drawn_cases), executor.start().system["device"])
+    device = executor.start().system["device"]
+    drawn_cases, drawing = drawn(seed, count, device)
+    jobs, bare = floor(survivors(executor, drawn_cases), device)
     cases = [case for case, _ in jobs]
     return Measured(
         cases=len(cases),

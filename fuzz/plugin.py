@@ -154,7 +154,7 @@ def property_of(item: pytest.Item) -> Property:
     share = marker.kwargs.get("share", 1)
     if share < 1:
         raise pytest.UsageError(f"{item.nodeid} has a share of {share}, not a whole number above 0")
-    return Property(item.nodeid, marker.args[0], share, slow=marker.kwargs.get("slow", False))
+    return Property(item.nodeid, marker.args[0], share, slow=marker.kwargs.get("slow", False), cuda=marker.kwargs.get("cuda", False))
 
 
 @pytest.hookimpl(trylast=True)
@@ -220,7 +220,9 @@ def campaign(request: pytest.FixtureRequest) -> CampaignHandle:
     """The session's campaign, asked by one property."""
     config, own = request.config, property_of(request.node)
     session = config.stash.get(_SESSION, None) or start_session(config)
-    left = config.stash[_PROPERTIES]
+    if own.cuda and session.device != "cuda":
+        pytest.skip("it is about GPUs, and this run has none")
+    left = [one for one in config.stash[_PROPERTIES] if session.device == "cuda" or not one.cuda]
     if own not in left:
         return CampaignHandle(session, own.name, None)
     # Of a run that is not for properties alone, a worker of pytest-xdist does not know which of the others it will be given.

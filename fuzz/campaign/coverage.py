@@ -9,6 +9,7 @@ from fuzz.engine.verdict import CaseResult
 from reports.coverage import Coverage
 from strategies.case import Case
 from strategies.classes import CLASSES, classes_of, pairs
+from strategies.reach import reasons
 
 ALTERNATIVE = " or "
 """Between the names of kernels of which one ran, where the dispatch rule does not tell which."""
@@ -29,9 +30,10 @@ class Visited:
         self._pairs.update(combinations(found, 2))
         self._arms.update((verdict.path, ALTERNATIVE.join(verdict.arms)) for verdict in result.verdicts if verdict.arms)
 
-    def coverage(self) -> Coverage:
-        """The counts as they are reported."""
-        possible = list(pairs())
+    def coverage(self, device: str = "cuda") -> Coverage:
+        """The counts as they are reported, of what can be asked of `device`, "cpu" or "cuda"."""
+        unreachable = reasons(device)
+        possible = [pair for pair in pairs() if unreachable.keys().isdisjoint(map(_text, pair))]
         missing: dict[str, list[str]] = {}
         for one, other in possible:
             if (one, other) not in self._pairs:
@@ -41,6 +43,7 @@ class Visited:
             pairs=len(possible),
             missing=missing,
             arms=nested(self._arms),
+            unreachable=unreachable,
         )
 
 

@@ -16,6 +16,7 @@ from hypothesis.strategies import SearchStrategy
 from strategies.case import Case
 from strategies.evenly import evenly
 from strategies.large import with_large
+from strategies.reach import reaching
 from strategies.wide import with_wide
 
 
@@ -28,12 +29,14 @@ class Property:
         strategy: what to draw from.
         share: how many of a run's Cases are drawn for it, in proportion to the shares of the others.
         slow: whether its Cases cost so much that short runs leave it out.
+        cuda: whether it says nothing about a CPU, so that it is left out there.
     """
 
     name: str
     strategy: SearchStrategy[Case]
     share: int = 1
     slow: bool = False
+    cuda: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ def resized(properties: Sequence[Property], *, wide: bool, large: bool) -> list[
     for resize in resizes:
         properties = [dataclasses.replace(one, strategy=resize(one.strategy)) for one in properties]
     return list(properties)
+
+
+def reachable_on(device: str, properties: Sequence[Property]) -> list[Property]:
+    """The properties that say something about "cpu" or "cuda", and of their Cases what does."""
+    return [dataclasses.replace(one, strategy=reaching(one.strategy, device)) for one in properties if device == "cuda" or not one.cuda]
 
 
 def mixed(properties: Sequence[Property]) -> SearchStrategy[Drawn]:

@@ -18,7 +18,7 @@ from fuzz.campaign.campaign import Campaign, Candidate, Progress
 from fuzz.campaign.confirm import Confirmation, Site
 from fuzz.campaign.corpus import left_open
 from fuzz.campaign.knowledge import Knowledge
-from fuzz.campaign.mixture import Property, resized
+from fuzz.campaign.mixture import Property, reachable_on, resized
 from fuzz.campaign.throughput import Throughput
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
 from fuzz.engine.verdict import FailureKey
@@ -137,8 +137,19 @@ class Session:
         self._replay(campaign)
         until = self.budget.elapsed + max(self.budget.left, 0.0) * share
         done, most = campaign.progress.cases, self.options.most_cases
-        drawn = resized(properties, wide=self.options.wide, large=self.options.large)
+        drawn = reachable_on(self.device, resized(properties, wide=self.options.wide, large=self.options.large))
         campaign.explore(drawn, self.options.seed, until, None if most is None else done + math.ceil(max(most - done, 0) * share))
+
+    @property
+    def device(self) -> str:
+        """What is fuzzed, "cpu" or "cuda".
+
+        Raises:
+            HarnessError: the session was not started.
+        """
+        if self.ready is None:
+            raise HarnessError("the session was not started")
+        return self.ready.system["device"]
 
     def _replay(self, campaign: Campaign) -> None:
         if self._replayed or self._knowledge is None:
@@ -263,7 +274,7 @@ class Session:
             surfaces=dict(progress.surfaces),
             paths=dict(progress.paths),
             rulings=dict(progress.rulings),
-            coverage=progress.visited.coverage(),
+            coverage=progress.visited.coverage(ready.system["device"] if ready else "cuda"),
             children_replaced=self._executor.replaced,
             child_start_seconds=round(ready.seconds, 3) if ready else 0.0,
             seconds=seconds,

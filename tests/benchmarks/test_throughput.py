@@ -84,7 +84,7 @@ def test_the_floor_is_measured_in_a_process_of_its_own() -> None:
 
 
 def test_the_campaign_draws_as_many_and_leaves_out_the_same() -> None:
-    cases, _ = drawn(5, 12)
+    cases, _ = drawn(5, 12, "cpu")
     executor = Executor()
     ending = frozenset(cases[::2])
     assert throughput.campaign(executor, 5, 5, ending) > 0  # type: ignore[arg-type]

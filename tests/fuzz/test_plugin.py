@@ -177,6 +177,27 @@ def test_slow_properties_are_searched_where_the_profile_or_the_command_asks_for_
     assert ("test_gradients" in output) is (target == "fuzz/" and "-k" not in arguments)
 
 
+def test_a_property_of_gpus_is_skipped_on_a_cpu_and_says_why(tmp_path: Path) -> None:
+    arguments = [
+        "--fuzz-device",
+        "cpu",
+        "--fuzz-budget",
+        "30s",
+        "--fuzz-cases",
+        "5",
+        "--known-issues",
+        "/dev/null",
+        "--corpus",
+        "/dev/null",
+    ]
+    files = ["--reports-dir", str(tmp_path / "out"), "-rs"]
+    done = run(*arguments, *files, environment=standin(()), target="fuzz/test_graph_replay.py")
+    assert done.returncode == 0, done.stdout
+    assert "1 skipped" in done.stdout
+    assert "it is about GPUs, and this run has none" in done.stdout
+    assert json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["cases"] == 0
+
+
 def test_explicit_options_go_before_the_profile(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pytestconfig.option, "reports_dir", tmp_path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -58,6 +59,36 @@ def test_lines() -> None:
     ]
     assert "never drawn" not in "".join(lines(together([HERE, THERE])))
     assert list(lines(Coverage())) == []
+
+
+CPU = dataclasses.replace(
+    HERE,
+    pairs=2,
+    missing={"bias=True": ["packed=returned"]},
+    unreachable={"packed=transposed": "a CPU has none"},
+)
+"""The same on a device on which one class cannot be."""
+
+
+def test_what_is_not_reachable_is_not_missed_and_the_reason_is_said() -> None:
+    assert CPU.never_drawn == []
+    assert next(lines(CPU)) == "coverage: 3 of 3 values, 1 of 2 pairs of values (50.0 %)"
+    assert [*lines(CPU)][-1] == "not reachable: packed=transposed (a CPU has none)"
+    assert Coverage.from_json(json.loads(json.dumps(CPU.to_json())), "it") == CPU
+
+
+def test_a_record_that_knows_of_nothing_unreachable_is_read() -> None:
+    earlier = {name: value for name, value in HERE.to_json().items() if name != "unreachable"}
+    assert Coverage.from_json(earlier, "it") == HERE
+
+
+def test_a_pair_that_one_device_cannot_have_is_missing_where_the_other_has_missed_it() -> None:
+    for parts in ([HERE, CPU], [CPU, HERE]):
+        both = together(parts)
+        assert both.missing == HERE.missing
+        assert (both.pairs, both.unreachable) == (4, {})
+    assert together([CPU, CPU]).missing == CPU.missing
+    assert together([CPU, CPU]).unreachable == CPU.unreachable
 
 
 def test_several_runs_have_visited_what_one_of_them_has() -> None:

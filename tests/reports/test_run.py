@@ -84,7 +84,7 @@ def test_the_record_of_a_run(tmp_path: Path) -> None:
     assert data["known"] == [known]
     assert data["unconfirmed"] == []
     assert data["warnings"] == ["Mind the gap."]
-    assert data["coverage"] == {"values": {"bias": {"True": 3}}, "pairs": 0, "missing": {}, "arms": {}}
+    assert data["coverage"] == {"values": {"bias": {"True": 3}}, "pairs": 0, "missing": {}, "arms": {}, "unreachable": {}}
     assert RunRecord.from_json(data) == whole
 
 

@@ -35,6 +35,18 @@ def test_a_case_is_one_class_of_each_field_and_a_pair_of_every_two() -> None:
     assert coverage.arms == {"matmul_4bit": {"linear": 2, "simt or tensor_core": 1}}
 
 
+def test_what_a_cpu_has_not_is_not_missing_there_and_its_reason_is_given() -> None:
+    visited = Visited()
+    visited.count(Case(), CaseResult(()))
+    gpu, cpu = visited.coverage("cuda"), visited.coverage("cpu")
+    assert gpu.unreachable == {}
+    assert set(gpu.never_drawn) - set(cpu.never_drawn) == set(cpu.unreachable) == {"execution.mode=graph", "execution.stream=side"}
+    assert cpu.visited_pairs == gpu.visited_pairs
+    assert cpu.pairs < gpu.pairs
+    named = {*cpu.missing, *(other for others in cpu.missing.values() for other in others)}
+    assert named.isdisjoint(cpu.unreachable)
+
+
 def test_another_case_adds_its_classes() -> None:
     visited = Visited()
     visited.count(Case(), CaseResult(()))
