@@ -19,7 +19,15 @@ from reports.script_quantize import quantize_check
 from reports.script_range import range_check
 from reports.script_reference import value_check
 from reports.script_relation import relation_check
-from reports.script_stream import REPLAY, called_on_stream, is_on_side_stream, quantized_on_stream, quotes, replay_check, stream_sources
+from reports.script_stream import (
+    REPLAY,
+    called_on_stream,
+    is_on_side_stream,
+    quantized_on_stream,
+    replay_check,
+    stream_imports,
+    stream_sources,
+)
 from reports.text import one_line
 from strategies.case import Fill, FloatDType, Layout, Memory, Stream
 
@@ -62,6 +70,7 @@ def _imports(finding: Finding, *, dies: bool) -> str:
     call = "\n".join(CALLS[finding.path](finding.case))
     needed = {
         "contextlib": is_on_side_stream(finding),
+        "functools": bool(stream_imports(finding)),
         "copy": (finding.symptom == "broken relation" and finding.how != REPLAY) or "copy." in call,
         "io": "io." in call,
         "subprocess": dies,
@@ -69,8 +78,7 @@ def _imports(finding: Finding, *, dies: bool) -> str:
     }
     libraries = ["import torch"] + (["import bitsandbytes as bnb"] if "bnb." in call else [])
     modules = [f"import {name}" for name, here in needed.items() if here]
-    future = ["from __future__ import annotations", ""] if quotes(finding) else []
-    return "\n".join([*future, *modules, "", *libraries, "import bitsandbytes.functional as F"])
+    return "\n".join([*modules, *stream_imports(finding), "", *libraries, "import bitsandbytes.functional as F"])
 
 
 def _default_dtype(finding: Finding) -> str:

@@ -23,23 +23,26 @@ def is_on_side_stream(finding: Finding) -> bool:
     return finding.system["device"] == "cuda" and execution.stream is CudaStream.SIDE and execution.mode is Mode.CALL
 
 
-def quotes(finding: Finding) -> bool:
-    """Whether the script quotes functions of the engine, whose annotations name what a script does not import."""
-    return is_on_side_stream(finding) or finding.path in REPLAYED
+def stream_imports(finding: Finding) -> list[str]:
+    """What the annotations of quoted functions name."""
+    abstract = "from collections.abc import Callable, Sequence"
+    if is_on_side_stream(finding):
+        return [abstract, "from typing import TypeVar"]
+    return [abstract] if finding.path in REPLAYED else []
 
 
 def stream_sources(finding: Finding) -> str:
     """The functions that the call is made by; empty for a plain call."""
-    if not quotes(finding):
+    if not stream_imports(finding):
         return ""
-    from fuzz.engine import graphs, pending, poison  # noqa: PLC0415 - imports torch, which a run without findings does not need
+    from fuzz.engine import graphs, pending, poison, side_stream  # noqa: PLC0415 - imports torch, which a run without findings does not need
 
-    used: list[Callable[..., Any]] = [poison.writable, poison.poison]
+    used: list[Callable[..., Any]] = [poison.writable, poison.poison, side_stream.side_stream.__wrapped__]
     if finding.path in REPLAYED:
         constants = f"WARM_UPS = {graphs.WARM_UPS}"
         used += [graphs.CaptureError, graphs.warm_up, graphs.captured, graphs.replay, graphs.both_replays]
     else:
-        constants = f"PENDING_CYCLES, SIDE_CYCLES = {pending.PENDING_CYCLES}, {pending.SIDE_CYCLES}"
+        constants = f'PENDING_CYCLES, SIDE_CYCLES = {pending.PENDING_CYCLES}, {pending.SIDE_CYCLES}\n_Result = TypeVar("_Result")'
         used += [pending.make_ready, pending.call_while_pending, pending.call_on_side_stream]
     sources = [_FOR_LINTERS.sub("", inspect.getsource(function)).strip() for function in used]
     return "\n\n\n".join([constants, *sources]) + "\n"

@@ -12,6 +12,7 @@ from typing import Final
 import torch
 
 from fuzz.engine.poison import poison, writable
+from fuzz.engine.side_stream import side_stream
 
 WARM_UPS: Final = 3
 """Calls before the capture, as in torch's own example. The first one of a shape may choose an algorithm or load a kernel, which
@@ -27,19 +28,11 @@ class UnequalReplaysError(RuntimeError):
 
 
 def replayed(tensors: Sequence[torch.Tensor], call: Callable[[], torch.Tensor]) -> torch.Tensor:
-    """What the second of two replays gives, as a copy in memory that is no graph's.
-
-    While the call is captured `tensors` hold poison, and so does the result before each replay: what the graph does not
-    read or write anew is seen. Afterwards `tensors` hold what they held at first.
-
-    Args:
-        tensors: memory on the GPU that `call` reads and that is filled anew after the capture.
-        call: returns a tensor of a floating dtype, which it made itself.
+    """What the second of two replays gives; the arguments are those of `both_replays`.
 
     Raises:
-        CaptureError: the call raises while it is captured, or does what cannot be captured.
         UnequalReplaysError: the replays differ.
-        Exception: what the call raises before it is captured, and every error of the device.
+        Exception: as for `both_replays`.
     """
     first, second = both_replays(tensors, call)
     differ = ~((first == second) | (first.isnan() & second.isnan()))
@@ -52,7 +45,19 @@ def replayed(tensors: Sequence[torch.Tensor], call: Callable[[], torch.Tensor]) 
 
 
 def both_replays(tensors: Sequence[torch.Tensor], call: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """What two replays give; see `replayed`."""
+    """What two replays give, as copies in memory that is no graph's.
+
+    While the call is captured `tensors` hold poison, and so does the result before each replay: what the graph does not
+    read or write anew is seen. Afterwards `tensors` hold what they held at first.
+
+    Args:
+        tensors: memory on the GPU that `call` reads and that is filled anew after the capture.
+        call: returns a tensor of a floating dtype, which it made itself.
+
+    Raises:
+        CaptureError: the call raises while it is captured, or does what cannot be captured.
+        Exception: what the call raises before it is captured, and every error of the device.
+    """
     tensors = [writable(tensor) for tensor in tensors]
     values = [tensor.clone() for tensor in tensors]
     for tensor in tensors:
@@ -102,7 +107,7 @@ def warm_up(call: Callable[[], torch.Tensor]) -> None:
     Raises:
         Exception: whatever the call raises, and every error of the device.
     """
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side = side_stream()
     side.wait_stream(torch.cuda.current_stream())
     try:
         with torch.cuda.stream(side):

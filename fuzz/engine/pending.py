@@ -13,6 +13,7 @@ import torch
 
 from fuzz.engine.calls import Prepared
 from fuzz.engine.poison import poison, writable
+from fuzz.engine.side_stream import side_stream
 
 PENDING_SECONDS: Final = 0.05
 """How long the inputs stay poisoned after the call is made: it takes well under a millisecond to queue its kernels."""
@@ -73,7 +74,7 @@ def call_on_side_stream(tensors: Sequence[torch.Tensor], call: Callable[[], _Res
         call: is made twice; see `make_ready`.
         cycles: of the GPU's clock that the long kernel before it takes.
     """
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side = side_stream()
     side.wait_stream(torch.cuda.current_stream())
     try:
         with torch.cuda.stream(side):

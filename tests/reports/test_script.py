@@ -89,8 +89,9 @@ def compiles(script: str) -> None:
 
 
 IMPORTS = {
-    "from __future__ import annotations",
+    "from collections.abc import Callable, Sequence",
     "import contextlib",
+    "import functools",
     "import copy",
     "import io",
     "import subprocess",

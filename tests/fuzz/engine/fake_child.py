@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from fuzz.engine.pulse import Pulse, beside
-from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+from fuzz.engine.verdict import CAPTURE_FAILED, PathVerdict, Ruling, Symptom
 
 
 class Do(enum.IntEnum):
@@ -29,6 +29,7 @@ class Do(enum.IntEnum):
     DIE_BEFORE = 7
     FAIL_REPEATED = 8
     JUDGE = 9
+    FAIL_CAPTURE = 10
 
 
 READY: Final[dict[str, Any]] = {
@@ -73,9 +74,10 @@ def answer(pipe: Connection, pulse: Pulse, request: dict[str, Any]) -> None:
     if what is Do.FAIL_REPEATED and request["provoke"] == "REPETITION":
         symptom = Symptom.WRONG_VALUE
     verdict = pending.to_json() | {"symptom": symptom.value if symptom else None, "got": f"pid {os.getpid()}"}
+    verdict["how"] = CAPTURE_FAILED if what is Do.FAIL_CAPTURE else ""
     send(pipe, {"id": number, "verdict": verdict})
     send(pipe, {"id": number, "done": True})
-    if what is Do.LOSE_CONTEXT:
+    if what in {Do.LOSE_CONTEXT, Do.FAIL_CAPTURE}:
         os._exit(0)
 
 

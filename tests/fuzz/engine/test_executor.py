@@ -58,6 +58,15 @@ def test_the_end_of_a_child_is_a_verdict_and_another_child_takes_over(executor: 
     assert after.got != before, "the same process answered"
 
 
+def test_after_a_capture_that_failed_another_child_takes_over_and_nothing_is_wrong(executor: Executor) -> None:
+    before = executor.run(case(Do.ANSWER)).verdicts[0].got
+    assert executor.run(case(Do.FAIL_CAPTURE)).failures == ()
+    assert executor.replaced == 1
+    after = executor.run(case(Do.ANSWER)).verdicts[0]
+    assert after.symptom is None
+    assert after.got != before, "the same process answered"
+
+
 def test_the_library_s_last_words_are_evidence(executor: Executor) -> None:
     assert "a line that the library printed" in executor.run(case(Do.EXIT)).verdicts[0].got
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from fuzz.engine.contract import Row
+from fuzz.engine.graphs import CaptureError, UnequalReplaysError
 from fuzz.engine.guarded import OutOfBoundsError
 from fuzz.engine.judge import (
     MESSAGE_LENGTH,
+    REPLAY,
     Finished,
     Question,
     RefusedLaunchError,
@@ -26,7 +28,7 @@ from fuzz.engine.judge import (
     place_of,
 )
 from fuzz.engine.paths import BY_NAME
-from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
+from fuzz.engine.verdict import CAPTURE_FAILED, PathVerdict, Ruling, Symptom
 from strategies.case import Activation, Case, FloatDType, Layout, PackedView, Weight
 from tests.fuzz.engine.helpers import FUSED
 
@@ -207,3 +209,21 @@ def test_a_cuda_error_that_is_left_for_the_next_call_is_unexpected_whatever_the_
 )
 def test_a_launch_that_the_call_itself_says_was_refused_is_an_exception_like_any_other(ruling: Ruling, symptom: Symptom | None) -> None:
     assert judge_error(question(ruling), RefusedLaunchError("CUDA error: invalid argument", left=False)).symptom is symptom
+
+
+def test_a_capture_that_failed_is_nobodys_and_no_lost_context(ruling: Ruling) -> None:
+    verdict = judge_error(question(ruling), CaptureError("while it was captured: RuntimeError: CUBLAS_STATUS_EXECUTION_FAILED"))
+    assert (verdict.symptom, verdict.how, verdict.ends_child) == (None, CAPTURE_FAILED, True)
+    assert "CUBLAS_STATUS_EXECUTION_FAILED" in verdict.got
+    assert PathVerdict.from_json(verdict.to_json()).ends_child, "the parent ends the child"
+
+
+@pytest.mark.parametrize("ruling", Ruling)
+def test_replays_that_differ_are_a_defect_whatever_the_contract_says(ruling: Ruling) -> None:
+    verdict = judge_error(question(ruling), UnequalReplaysError("1, then 2 at flat index 0; 1 of 1 outputs differ"))
+    assert (verdict.symptom, verdict.how, verdict.got) == (
+        Symptom.BROKEN_RELATION,
+        REPLAY,
+        "1, then 2 at flat index 0; 1 of 1 outputs differ",
+    )
+    assert not verdict.ends_child
