@@ -16,7 +16,7 @@ from fuzz.oracle.arms import Arm
 from fuzz.oracle.calibration import Calibration
 from fuzz.oracle.operands import Nested, block_scales_float32
 from fuzz.oracle.ordered import operations
-from strategies.case import Case, FloatDType, Layout, PackedView, Quantization, Weight
+from strategies.case import Case, CudaStream, Execution, FloatDType, Layout, Mode, PackedView, Quantization, Weight
 from tests.fuzz.engine.helpers import H200, LEGACY, library, nested_state, plain_state, prepared_by_hand, question_of, references_of
 from tests.fuzz.engine.outputs import DTYPES, calibration, output_of
 
@@ -76,6 +76,20 @@ def test_dense_products_are_compared_with_torchs_own_bit_for_bit(path: str, dtyp
     assert 0.5 <= (verdict.errors.ratios[2][1] or 0.0) <= 2  # one unit in the last place, in units of half of one
     for table in (calibration(different=1), calibration(outside=1, different=1), calibration(without=[(Arm.LINEAR, dtype)])):
         assert sharply(prepared, path, wrong, table) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "execution"),
+    [("matmul_4bit", Execution(stream=CudaStream.SIDE)), ("matmul_4bit_replayed", Execution(mode=Mode.GRAPH))],
+)
+def test_what_blas_does_on_another_stream_or_in_a_graph_was_not_measured(path: str, execution: Execution) -> None:
+    plain = product(loaded=TAKES_LINEAR)
+    wrong = output_of(plain, Arm.LINEAR) * 1.001
+    assert kinds(sharply(plain, "matmul_4bit", wrong, calibration())) == BITS
+    there = dataclasses.replace(plain, case=dataclasses.replace(plain.case, execution=execution))
+    assert sharply(there, path, wrong, calibration()) is None
+    own_kernel = dataclasses.replace(there, library=TAKES_FUSED)
+    assert sharply(own_kernel, path, wrong * 2, calibration()) is not None, "a kernel of the library's own does the same everywhere"
 
 
 def test_nan_is_right_where_torchs_own_is_nan() -> None:
