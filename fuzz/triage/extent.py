@@ -14,6 +14,7 @@ from fuzz.triage.verify import QUANTIZE, selection
 from reports.extent import Extent, FieldExtent
 from strategies import fields
 from strategies.case import Case, CaseError, Layout, Mode, PackedView
+from strategies.reach import UNREACHABLE
 
 SIZES: Final = (
     *(1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65),
@@ -22,7 +23,8 @@ SIZES: Final = (
 """Sizes that are tried: small ones, and both sides of what kernels are built around."""
 
 LINEAR: Final = "linear4bit"
-LINEAR_GRADIENT: Final = "linear4bit_input_gradient"
+IN_MODES: Final = {Mode.BACKWARD: "linear4bit_input_gradient", Mode.GRAPH: "linear4bit_replayed"}
+"""The module's path in a mode, where it has one that does the same as another path of that mode."""
 
 
 def measure(bug: Bug, device: str, watchdog: float, seconds: float) -> Extent:
@@ -35,12 +37,12 @@ def measure(bug: Bug, device: str, watchdog: float, seconds: float) -> Extent:
         seconds: time after which it ends with what it has.
     """
     with Executor(device, watchdog, spares=0) as executor:
-        return _Measurement(bug, executor, time.monotonic() + seconds).measure()
+        return _Measurement(bug, executor, device, time.monotonic() + seconds).measure()
 
 
 class _Measurement:
-    def __init__(self, bug: Bug, executor: Executor, deadline: float) -> None:
-        self._bug, self._executor, self._deadline = bug, executor, deadline
+    def __init__(self, bug: Bug, executor: Executor, device: str, deadline: float) -> None:
+        self._bug, self._executor, self._device, self._deadline = bug, executor, device, deadline
 
     def measure(self) -> Extent:
         linear = self._linear4bit()
@@ -56,6 +58,8 @@ class _Measurement:
         trigger = name in self._bug.triggers
         outcomes = {fields.get(self._bug.minimal, name): True}
         for value, case in _variants(self._bug.minimal, name):
+            if (name, value) in UNREACHABLE[self._device]:
+                continue
             if self._late:
                 return None
             outcome = self._executor.run(case, selection(self._bug.key)).outcome(self._bug.key)
@@ -80,7 +84,7 @@ class _Measurement:
         return rule.text if rule is not None else ""
 
     def _fails_in_linear4bit(self, case: Case) -> bool:
-        path = LINEAR_GRADIENT if case.execution.mode is Mode.BACKWARD else LINEAR
+        path = IN_MODES.get(case.execution.mode, LINEAR)
         result = self._executor.run(case, [path])
         return any(verdict.path == path and verdict.symptom is self._bug.key.symptom for verdict in result.failures)
 

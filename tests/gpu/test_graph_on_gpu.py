@@ -1,4 +1,4 @@
-"""CUDA graphs on a real GPU: what is replayed is right, and what a graph leaves out is seen. It has not run on a GPU yet."""
+"""CUDA graphs on a real GPU: what is replayed is right, and what a graph leaves out is seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls on a side stream that has yet to write what they read, on a real GPU. It has not run on one yet."""
+"""Calls on a side stream that has yet to write what they read, on a real GPU."""
 
 from __future__ import annotations
 

@@ -18,7 +18,20 @@ from fuzz.triage.extent import SIZES, measure
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE
 from reports.extent import Extent, FieldExtent
 from strategies import fields
-from strategies.case import Activation, Case, Execution, Fill, FloatDType, Layout, PackedView, Quantization, Relation, Weight
+from strategies.case import (
+    Activation,
+    Case,
+    CudaStream,
+    Execution,
+    Fill,
+    FloatDType,
+    Layout,
+    Mode,
+    PackedView,
+    Quantization,
+    Relation,
+    Weight,
+)
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
 from tests.fuzz.triage.suspecting import LINEAR, MATMUL, key
 
@@ -77,8 +90,9 @@ def test_every_field_is_varied_and_its_triggers_come_first(executor: OwnExecutor
     extent = measured(defect())
     assert extent.complete
     assert [item.name for item in extent.fields][:2] == ["bias", "weight.in_features"]
-    expected = {*fields.CHOICES, *fields.SIZES} - set(fields.QUESTIONS)
+    expected = {*fields.CHOICES, *fields.SIZES} - set(fields.QUESTIONS) - {"execution.stream"}  # a CPU has but one
     assert {item.name for item in extent.fields} == expected
+    assert {case.execution.stream for case, _ in executor.asked} == {CudaStream.DEFAULT}
     assert [item.name for item in extent.fields if item.trigger] == ["bias", "weight.in_features"]
     assert executor.started == (), "its executor is closed"
 
@@ -244,3 +258,12 @@ def test_without_any_time_there_is_no_record() -> None:
 def test_it_can_be_written_and_read() -> None:
     extent = measured(defect())
     assert Extent.from_json(extent.to_json()) == extent
+
+
+def test_of_a_graph_the_graph_of_the_module_is_asked(executor: OwnExecutor) -> None:
+    minimal = dataclasses.replace(WIDE, execution=Execution(mode=Mode.GRAPH))
+    replayed, layer = "matmul_4bit_replayed", "linear4bit_replayed"
+    executor.plants = [dataclasses.replace(executor.plants[0], paths=(replayed, layer))]
+    assert measured(defect(minimal, of=key(replayed))).linear4bit == "yes"
+    executor.plants = [dataclasses.replace(executor.plants[0], paths=(replayed, LINEAR))]
+    assert measured(defect(minimal, of=key(replayed))).linear4bit == "no: it does not fail there with this input"
