@@ -121,6 +121,16 @@ def judge_error(question: Question, error: Exception) -> PathVerdict:
         return question.answer(how=CAPTURE_FAILED, got=message)
     if is_device_error(error):
         return context_lost(question.answer(), error)
+    if (noticed := _noticed(question, error)) is not None:
+        return noticed
+    if question.row.ruling is not Ruling.VALID or is_out_of_memory(error) or isinstance(error, CompilerError):
+        return question.answer(got=f"{name}: {message}")
+    return question.answer(Symptom.UNEXPECTED_EXCEPTION, name, expected="a result", got=f"{name}: {message}")
+
+
+def _noticed(question: Question, error: Exception) -> PathVerdict | None:
+    """The verdict on what the harness noticed of a call, and raised itself: wrong whatever the documents say."""
+    message = str(error)[:MESSAGE_LENGTH]
     if isinstance(error, OutOfBoundsError):
         return question.answer(Symptom.OUT_OF_BOUNDS, expected="nothing written outside of the output", got=message)
     if isinstance(error, RefusedLaunchError) and error.left:
@@ -128,9 +138,7 @@ def judge_error(question: Question, error: Exception) -> PathVerdict:
         return question.answer(Symptom.UNEXPECTED_EXCEPTION, LEFT_ERROR, expected=expected, got=f"the next call raises: {message}")
     if isinstance(error, UnequalReplaysError):
         return question.answer(Symptom.BROKEN_RELATION, REPLAY, expected="the same from two replays of one graph", got=message)
-    if question.row.ruling is not Ruling.VALID or is_out_of_memory(error) or isinstance(error, CompilerError):
-        return question.answer(got=f"{name}: {message}")
-    return question.answer(Symptom.UNEXPECTED_EXCEPTION, name, expected="a result", got=f"{name}: {message}")
+    return None
 
 
 def context_lost(pending: PathVerdict, error: Exception) -> PathVerdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -156,7 +156,7 @@ def _judge_path(question: Question, subject: _Subject, told: _Told, provocation:
     for _ in range(provocation.calls):
         finished = run(subject.prepared)
         verdict = _judge_call(question, finished, subject.watch) or _judge_numbers(question, finished, subject, run)
-        if verdict.symptom:
+        if verdict.symptom or verdict.ends_child:
             break
     return verdict
 
@@ -210,7 +210,7 @@ def _run(question: Question, prepared: Prepared, provocation: Provocation) -> Fi
         try:
             if question.path.calls_layer and _is_on_side_stream(question):
                 prepared = with_layer(prepared)
-            result = _called(question, read_by_calls(prepared), partial(question.path.run, prepared), provocation)
+            result = _called(question, partial(read_by_calls, prepared), partial(question.path.run, prepared), provocation)
             returned = True
             _synchronize(prepared.library, result.device)
         except Exception as error:  # noqa: BLE001 - any exception is an outcome to be judged
@@ -219,12 +219,12 @@ def _run(question: Question, prepared: Prepared, provocation: Provocation) -> Fi
     return Finished(result, None)
 
 
-def _called(question: Question, tensors: Sequence[torch.Tensor], call: Callable[[], _Result], provocation: Provocation) -> _Result:
-    """What `call` returns, which reads `tensors`, on the stream of the Case and provoked."""
+def _called(question: Question, read: Callable[[], list[torch.Tensor]], call: Callable[[], _Result], provocation: Provocation) -> _Result:
+    """What `call` returns, which reads what `read` gives, on the stream of the Case and provoked."""
     is_pending = provocation is Provocation.PENDING_PRODUCER and question.library.device == "cuda"
     if _is_on_side_stream(question):
-        return call_on_side_stream(tensors, call, PENDING_CYCLES if is_pending else SIDE_CYCLES)
-    return call_while_pending(tensors, call) if is_pending else call()
+        return call_on_side_stream(read(), call, PENDING_CYCLES if is_pending else SIDE_CYCLES)
+    return call_while_pending(read(), call) if is_pending else call()
 
 
 def _is_on_side_stream(question: Question) -> bool:
@@ -293,8 +293,8 @@ def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation,
         got = f"a packed weight of shape {tuple(prepared.packed.shape)}"
         return None, question.answer(Symptom.MISSING_ERROR, expected="a Python exception that names the problem", got=got)
     verdict = judge_quantized(question, prepared)
-    if verdict.symptom is Symptom.WRONG_VALUE and _is_on_side_stream(question):
-        # What was made of poison says nothing about the calls that read it.
+    if verdict.symptom in {None, Symptom.WRONG_VALUE} and _is_on_side_stream(question):
+        # What may have been made of poison says nothing about the calls that read it.
         with ambient(question.case):
             prepared = quantize(question.case, placed, question.library)
     return prepared, verdict
@@ -302,7 +302,7 @@ def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation,
 
 def _prepare(question: Question, placed: Placed, provocation: Provocation) -> Prepared:
     call = partial(quantize, question.case, placed, question.library)
-    return _called(question, [placed.weight], call, provocation)
+    return _called(question, lambda: [placed.weight], call, provocation)
 
 
 def quiet() -> None:

@@ -14,12 +14,14 @@ from bitsandbytes import functional
 from fuzz.engine import paths
 from fuzz.engine.calls import Prepared
 from fuzz.engine.paths import BY_NAME, PATHS
+from fuzz.engine.provocation import Provocation
+from fuzz.engine.runner import Selection, run_case
 from fuzz.engine.verdict import CAPTURE_FAILED, Grade, Ruling, Symptom
 from strategies import fields
 from strategies.case import Activation, Case, CudaStream, Execution, Fill, FloatDType, Memory, Mode, Weight
 from tests.fuzz.engine.fake_cuda import FakeCuda
 from tests.fuzz.engine.helpers import FUSED, library
-from tests.fuzz.engine.on_fake_cuda import CPU, on_another_stream, on_fake_cuda, run
+from tests.fuzz.engine.on_fake_cuda import CPU, CUDA, on_another_stream, on_fake_cuda, run
 
 CASE = Case(
     weight=Weight(out_features=32, in_features=64, fill=Fill.NORMAL),
@@ -134,6 +136,10 @@ def test_a_call_that_cannot_be_captured_is_allowed_and_ends_the_case(monkeypatch
     assert refused.got == "while it was captured: RuntimeError: operation not permitted when stream is capturing"
     assert refused.ends_child
     assert list(found)[-1] == "matmul_4bit_replayed", "nothing more is run in this process"
+    announced: list[str] = []
+    repeated = Selection(only=("matmul_4bit_replayed",), provocation=Provocation.REPETITION)
+    list(run_case(CASE, CUDA, lambda verdict: announced.append(verdict.path), repeated))
+    assert announced.count("matmul_4bit_replayed") == 1, "nor is it repeated"
 
 
 @pytest.mark.usefixtures("cuda")
