@@ -141,6 +141,7 @@ class Mode(enum.Enum):
     COMPILED = "compiled"  # the same calls through torch.compile
     OPCHECK = "opcheck"  # torch.library.opcheck of the ops
     GRAPH = "graph"  # captured as CUDA graphs, and replayed with other numbers in the same memory
+    TRITON = "triton"  # the Triton functions, which are the ops of other devices and can be called on a GPU
 
 
 class CudaStream(enum.Enum):

@@ -130,6 +130,12 @@ def plain_absmax(prepared: Prepared) -> torch.Tensor:
     return functional.dequantize_blockwise(absmax, state.state2) + state.offset if state.nested else absmax
 
 
+def dequantize_arguments(prepared: Prepared) -> tuple[Any, ...]:
+    """What the op `dequantize_4bit` is handed."""
+    state, dtype = prepared.state, FLOAT_DTYPES[prepared.case.weight.dtype]
+    return prepared.packed, plain_absmax(prepared), state.blocksize, state.quant_type, state.shape, dtype
+
+
 def gemv_arguments(prepared: Prepared) -> tuple[Any, ...]:
     """What the op `gemv_4bit` is handed."""
     state = prepared.state

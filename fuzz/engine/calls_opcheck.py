@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import torch
 
-from fuzz.engine.calls import Prepared, dequantize, gemm_arguments, gemm_op, gemv_arguments, gemv_op, plain_absmax
-from fuzz.engine.tensors import FLOAT_DTYPES, STORAGE_DTYPES
+from fuzz.engine.calls import Prepared, dequantize, dequantize_arguments, gemm_arguments, gemm_op, gemv_arguments, gemv_op
+from fuzz.engine.tensors import STORAGE_DTYPES
 
 TESTS: Final = ("test_schema", "test_faketensor")
 """Whether the schema says truly what an op changes and returns, and whether its fake kernel says so of sizes, strides and dtype.
@@ -26,7 +26,7 @@ def quantize_opcheck(prepared: Prepared) -> torch.Tensor:
 
 def dequantize_opcheck(prepared: Prepared) -> torch.Tensor:
     """`dequantize_4bit`."""
-    arguments = _dequantize_arguments(prepared)
+    arguments = dequantize_arguments(prepared)
     _check(torch.ops.bitsandbytes.dequantize_4bit.default, *arguments)
     result: torch.Tensor = torch.ops.bitsandbytes.dequantize_4bit.default(*arguments)
     return result
@@ -34,7 +34,7 @@ def dequantize_opcheck(prepared: Prepared) -> torch.Tensor:
 
 def dequantize_out_opcheck(prepared: Prepared) -> torch.Tensor:
     """`dequantize_4bit.out`."""
-    arguments = _dequantize_arguments(prepared)
+    arguments = dequantize_arguments(prepared)
     out = torch.full(prepared.case.weight.stored_shape, torch.nan, dtype=arguments[-1], device=prepared.weight.device)
     _check(torch.ops.bitsandbytes.dequantize_4bit.out, *arguments, out=out)
     torch.ops.bitsandbytes.dequantize_4bit.out(*arguments, out=out)
@@ -61,11 +61,6 @@ def gemv_out_opcheck(prepared: Prepared) -> torch.Tensor:
     _check(torch.ops.bitsandbytes.gemv_4bit.out, *arguments, out=out)
     torch.ops.bitsandbytes.gemv_4bit.out(*arguments, out=out)
     return out
-
-
-def _dequantize_arguments(prepared: Prepared) -> tuple[Any, ...]:
-    state, dtype = prepared.state, FLOAT_DTYPES[prepared.case.weight.dtype]
-    return prepared.packed, plain_absmax(prepared), state.blocksize, state.quant_type, state.shape, dtype
 
 
 def _check(op: Any, *arguments: Any, **named: Any) -> None:

@@ -35,7 +35,13 @@ class RefusedLaunchError(RuntimeError):
         self.left = left
 
 
-_CUDA_ERROR: Final = re.compile(r"CUDA error|CUBLAS_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)|cudaError", re.IGNORECASE)
+_OF_TRITON: Final = (
+    r"Triton Error \[CUDA\]: (an illegal |misaligned address|unspecified launch failure|the launch timed out|device-side assert|"
+    r"hardware stack error|invalid program counter|operation not supported on global)"
+)
+"""What Triton says when a launch is refused because the context is lost: the driver's own words for its errors that last."""
+
+_CUDA_ERROR: Final = re.compile(rf"CUDA error|CUBLAS_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)|cudaError|{_OF_TRITON}", re.IGNORECASE)
 _NO_MEMORY: Final = re.compile(r"out of memory|CUBLAS_STATUS_ALLOC_FAILED|can't allocate memory", re.IGNORECASE)
 REPLAY: Final = "replay"
 """What `how` says where two replays of one CUDA graph differ."""

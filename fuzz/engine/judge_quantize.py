@@ -20,6 +20,9 @@ from fuzz.oracle.codebooks import dynamic_map
 from fuzz.oracle.operands import Nested, block_scales_float32, code_table
 from fuzz.oracle.quantizing import Coded, Worst
 from fuzz.oracle.reference import NESTED_BLOCKSIZE, nibbles, packed_bytes
+from strategies.case import Case
+
+STATISTICS: Final = "blocks of statistics"
 
 CODE_TABLE: Final = "code table"
 
@@ -29,8 +32,32 @@ value 0.1), one of the midpoint, one of the product. Neighbours of the map diffe
 
 
 def judge_quantized(question: Question, prepared: Prepared) -> PathVerdict:
-    """The verdict on packed weight and statistics: their sizes, then their numbers."""
-    return _judge_sizes(question, prepared) or _judge_numbers(question, prepared) or question.answer()
+    """The verdict on packed weight and statistics: their sizes, then their numbers.
+
+    Plain statistics that are more than the blocks come last: their first ones are judged as if they were all, because they may be
+    wrong for another reason.
+    """
+    too_many = None if prepared.state.state2 is not None else _judge_surplus(question, prepared)
+    if too_many is not None:
+        prepared = _without_surplus(prepared)
+    return _judge_sizes(question, prepared) or _judge_numbers(question, prepared) or too_many or question.answer()
+
+
+def _blocks(case: Case) -> int:
+    return math.ceil(case.weight.elements / case.quantization.blocksize)
+
+
+def _judge_surplus(question: Question, prepared: Prepared) -> PathVerdict | None:
+    blocks, held = _blocks(question.case), prepared.state.absmax.numel()
+    if held <= blocks:
+        return None
+    return question.answer(Symptom.WRONG_SHAPE, STATISTICS, expected=f"{STATISTICS}: {blocks}", got=str(held))
+
+
+def _without_surplus(prepared: Prepared) -> Prepared:
+    state = copy.copy(prepared.state)
+    state.absmax = state.absmax[: _blocks(prepared.case)]
+    return dataclasses.replace(prepared, state=state)
 
 
 def with_the_published_table(prepared: Prepared) -> Prepared:
@@ -46,11 +73,10 @@ def with_the_published_table(prepared: Prepared) -> Prepared:
 def _judge_sizes(question: Question, prepared: Prepared) -> PathVerdict | None:
     case, state = question.case, prepared.state
     needed = math.ceil(case.weight.elements / 2)
-    blocks = math.ceil(case.weight.elements / case.quantization.blocksize)
     storage = STORAGE_DTYPES[case.quantization.storage]
     checks: list[tuple[Symptom, str, Any, Any]] = [
         (Symptom.WRONG_DTYPE, "dtype of the packed weight", storage, prepared.packed.dtype),
-        (Symptom.WRONG_SHAPE, "blocks of statistics", blocks, state.absmax.numel()),
+        (Symptom.WRONG_SHAPE, STATISTICS, _blocks(case), state.absmax.numel()),
         (Symptom.WRONG_SHAPE, "shape of the state", case.weight.stored_shape, tuple(state.shape)),
     ]
     held = prepared.packed.numel() * prepared.packed.element_size()

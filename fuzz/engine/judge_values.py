@@ -22,13 +22,16 @@ from fuzz.engine.references import References
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.engine.verdict import Grade, PathVerdict, Symptom
 from fuzz.oracle.arms import Arm
-from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval, narrowest
+from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval, narrowest, triton_dequantize_model
 from fuzz.oracle.calibration import find
 from fuzz.oracle.emulate import ROUNDS_PRODUCTS
 from fuzz.oracle.model import ErrorModel
 from fuzz.oracle.reference import SMALLEST_NORMAL, Product
 from fuzz.oracle.rounding import FLUSH, OVERFLOW
 from strategies.case import Case, Fill
+
+_OF_TORCH: Final = frozenset({Arm.LINEAR, Arm.TRITON_LINEAR})
+"""Kernels whose product is torch's own."""
 
 OVERFLOWED: Final = "overflow"
 UNDERFLOWED: Final = "underflow"
@@ -71,7 +74,8 @@ def _judge_all(question: Question, result: torch.Tensor, references: References)
 def error_model_of(path: Path, case: Case, library: Library, product: Product) -> ErrorModel:
     """The a-priori bound of what `path` yields: that of the weakest kernel that may run."""
     if path.yields_weight:
-        return dequantize_model(FLOAT_DTYPES[case.weight.dtype])
+        triton = Arm.TRITON_DEQUANTIZE in path.arms(case, library)
+        return (triton_dequantize_model if triton else dequantize_model)(FLOAT_DTYPES[case.weight.dtype])
     stored, dtype = FLOAT_DTYPES[path.stored(case, library)], FLOAT_DTYPES[case.activation_dtype]
     return error_model(path.arms(case, library), dtype, product.terms, stored, bias=product.bias is not None)
 
@@ -86,7 +90,7 @@ def _judge(question: Question, arms: tuple[Arm, ...], result: torch.Tensor, refe
     product, output = references.product(question.path), result.cpu()
     allowed = interval(product, model, output.dtype, narrowest(arms, output.dtype))
     wrong, all_numbers = definitely_wrong(output, allowed), all_finite(product.magnitude)
-    if Arm.LINEAR in arms and not all_numbers:
+    if not _OF_TORCH.isdisjoint(arms) and not all_numbers:
         # torch's dense products promise nothing for what is no number: oneDNN's bfloat16 product of an odd number of terms
         # multiplies the next row's first one by the zero that it pads with, and NaN comes out beside infinity.
         wrong &= output.isfinite() & allowed.value.isfinite()

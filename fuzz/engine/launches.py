@@ -16,8 +16,11 @@ NAMES: Final = {
     "gemm_4bit_sm": Arm.TENSOR_CORE,
     "kgemm_4bit_inference_naive": Arm.GEMV,
     "kDequantizeBlockwise": Arm.DEQUANTIZE,
+    "dequant_fp4_kernel": Arm.TRITON_DEQUANTIZE,
+    "dequant_nf4_kernel": Arm.TRITON_DEQUANTIZE,
+    "dequant_4bit_kernel": Arm.TRITON_LINEAR,
 }
-"""What the name of a launched kernel contains, and what it computes (csrc of 0.48 to 0.50)."""
+"""What the name of a launched kernel contains, and what it computes (csrc and backends/triton/kernels_4bit.py of 0.48 to 0.50)."""
 
 
 def launched(call: Callable[[], Any]) -> tuple[str, ...]:

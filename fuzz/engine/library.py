@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import torch
 
+from fuzz.engine import triton_functions
 from fuzz.engine.driver import driver_version
 from fuzz.engine.native import NOTHING_LOADED, Native, native_library
 
@@ -40,6 +41,7 @@ class Library:
         device_name: the GPU's name, or "cpu" and its vector unit: what a calibration is filed under.
         gpu: properties of the GPU; None on a CPU.
         native: the native library that it loaded.
+        triton: Triton's functions for the 4-bit ops can be called on this device (`fuzz.engine.triton_functions`).
     """
 
     version: str
@@ -51,6 +53,7 @@ class Library:
     device_name: str = ""
     gpu: Gpu | None = None
     native: Native = NOTHING_LOADED
+    triton: bool = False
 
     def chooses_fused(self, dtype: torch.dtype, rows: int, outputs: int, terms: int) -> bool | None:
         """Whether the op `gemm_4bit` takes a fused kernel for a product, by the library's own rule; None if it hides it.
@@ -91,6 +94,7 @@ def inspect_library(device: str) -> Library:
         device_name=device_name(device),
         gpu=_gpu() if device == "cuda" else None,
         native=native_library(),
+        triton=triton_functions.can_be_called(device),
     )
 
 

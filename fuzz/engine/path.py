@@ -19,6 +19,7 @@ class Yields(enum.Enum):
 
     PRODUCT = "product"  # (*leading, out_features)
     WEIGHT = "weight"  # in the stored orientation, or in that of the packed weight's view
+    PACKED = "packed weight"  # which another way to quantize made of the weight
     INPUT_GRADIENT = "input gradient"  # (*leading, in_features)
     BIAS_GRADIENT = "bias gradient"  # (out_features,)
 
@@ -37,6 +38,7 @@ class Path:
         mode: the mode in which the path runs; None for every mode.
         writes: the shape of the tensor that the call is handed to write to; None where it is handed none.
         calls_layer: the call is one of a `Linear4bit` that can be made beforehand (`fuzz.engine.calls.with_layer`).
+        quantizes: of what yields a packed weight, the same call, which returns the Case with that and its statistics.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Path:
     mode: Mode | None = None
     writes: Callable[[Case], tuple[int, ...]] | None = None
     calls_layer: bool = False
+    quantizes: Callable[[Prepared], Prepared] | None = None
 
     @property
     def yields_weight(self) -> bool:

@@ -67,6 +67,21 @@ def on_cuda(applies: Callable[[Case, Library], bool]) -> Callable[[Case, Library
     return lambda case, library: library.device == "cuda" and applies(case, library)
 
 
+def triton_plain(case: Case, library: Library) -> bool:
+    """Plain statistics, where Triton's functions can be called: its `quantize_4bit` has no others."""
+    return library.triton and not case.quantization.compress_statistics
+
+
+def triton_returned(case: Case, library: Library) -> bool:
+    """The packed weight in the view in which it was returned, where Triton's functions can be called."""
+    return library.triton and returned(case, library)
+
+
+def triton_gemv(case: Case, library: Library) -> bool:
+    """What gemv takes, in the layout that it is for, where Triton's functions can be called."""
+    return library.triton and gemv_out_in(case, library)
+
+
 def matmul_without_grad(case: Case, library: Library) -> bool:
     """What `matmul_4bit` takes, without gradients: torch's own functions refuse `out=` where autograd records."""
     return not case.execution.grad and contract.matmul_accepts(case, library)
@@ -80,6 +95,21 @@ def matmul_with_bias(case: Case, library: Library) -> bool:
 def dequantize_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
     """No product at all."""
     return (Arm.DEQUANTIZE,)
+
+
+def no_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
+    """Nothing that multiplies: what quantizes has no bound to be judged by, but exact statistics and nearest codes."""
+    return ()
+
+
+def triton_dequantize_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
+    """No product, and Triton's own codes."""
+    return (Arm.TRITON_DEQUANTIZE,)
+
+
+def triton_linear_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
+    """A dense product of what Triton dequantized."""
+    return (Arm.TRITON_LINEAR,)
 
 
 def dense_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001

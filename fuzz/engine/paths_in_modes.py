@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuzz.engine import calls_backward, calls_compiled, calls_graph, calls_kept, calls_opcheck, calls_out, contract, dispatch
+from fuzz.engine import calls_backward, calls_compiled, calls_graph, calls_kept, calls_opcheck, calls_out, calls_triton, contract, dispatch
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.path_conditions import (
     always,
@@ -19,11 +19,17 @@ from fuzz.engine.path_conditions import (
     matmul_stored,
     matmul_with_bias,
     matmul_without_grad,
+    no_arms,
     on_cuda,
     packed_shape,
     product_shape,
     returned,
     returned_out,
+    triton_dequantize_arms,
+    triton_gemv,
+    triton_linear_arms,
+    triton_plain,
+    triton_returned,
     weight_shape,
 )
 from strategies.case import Mode
@@ -261,6 +267,54 @@ GEMV_GRAPH: Final = tuple(
         ("gemv_4bit_op", "ops.gemv_4bit replayed", calls_graph.gemv_op_replayed),
     )
 )
-IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED, *OPCHECK, *GRAPH)
+TRITON: Final = (
+    Path(
+        name="triton_quantize_4bit",
+        surface="backends.triton.quantize_4bit",
+        mode=Mode.TRITON,
+        applies=triton_plain,
+        run=calls_triton.packed_weight,
+        quantizes=calls_triton.quantize,
+        arms=no_arms,
+        stored=as_weight,
+        requires="dequantize_4bit",
+        yields=Yields.PACKED,
+    ),
+    Path(
+        name="triton_dequantize_4bit",
+        surface="backends.triton.dequantize_4bit",
+        mode=Mode.TRITON,
+        applies=triton_returned,
+        run=calls_triton.dequantize,
+        arms=triton_dequantize_arms,
+        stored=as_weight,
+        requires="dequantize_4bit",
+        yields=Yields.WEIGHT,
+    ),
+    Path(
+        name="triton_dequantize_4bit_inplace",
+        surface="backends.triton.dequantize_4bit_inplace",
+        mode=Mode.TRITON,
+        applies=triton_returned,
+        run=calls_triton.dequantize_inplace,
+        arms=triton_dequantize_arms,
+        stored=as_weight,
+        requires="dequantize_4bit",
+        yields=Yields.WEIGHT,
+        writes=weight_shape,
+    ),
+    Path(
+        name="triton_gemv_4bit",
+        surface="backends.triton.gemv_4bit",
+        mode=Mode.TRITON,
+        applies=triton_gemv,
+        run=calls_triton.gemv,
+        arms=triton_linear_arms,
+        stored=as_activation,
+        requires="dequantize_4bit",
+        adds_bias=False,
+    ),
+)
+IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED, *OPCHECK, *GRAPH, *TRITON)
 IN_MODES_OF_GEMV: Final = (*GEMV_OPCHECK, *GEMV_GRAPH)
 """Those that require a path of gemv."""

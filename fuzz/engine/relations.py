@@ -35,7 +35,7 @@ ONE_KERNEL: Final = frozenset({Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE})
 """Kernels in which an output depends on its own row and column only."""
 
 ANY_ARM: Final = frozenset(Arm)
-PRODUCTS: Final = ANY_ARM - {Arm.DEQUANTIZE}
+PRODUCTS: Final = ANY_ARM - {Arm.DEQUANTIZE, Arm.TRITON_DEQUANTIZE}
 
 SAFE_EXPONENTS: Final = {torch.float16: (-14, 15), torch.bfloat16: (-100, 100), torch.float32: (-100, 100)}
 """Exponents between which a 16-bit number is normal and finite, and a float32 one far from its limits."""

@@ -14,7 +14,7 @@ import torch
 
 from fuzz.engine import contract, paths
 from fuzz.engine.ambient import ambient, own_tables
-from fuzz.engine.calls import Placed, Prepared, place, prepare, quantize, with_layer
+from fuzz.engine.calls import Prepared, place, prepare, quantize, with_layer
 from fuzz.engine.desk import desk_for
 from fuzz.engine.judge import Finished, Question, RefusedLaunchError, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
@@ -146,6 +146,8 @@ class _Subject:
 
 def _judge_path(question: Question, subject: _Subject, told: _Told, provocation: Provocation) -> PathVerdict:
     """The first failing verdict of as many calls as `provocation` asks for, or the last one."""
+    if question.path.quantizes is not None:
+        return _quantize_again(question, subject.prepared, told, provocation)[1]
 
     def run(prepared: Prepared) -> Finished:
         told.announce(question.answer())
@@ -214,8 +216,7 @@ def _run(question: Question, prepared: Prepared, provocation: Provocation) -> Fi
             returned = True
             _synchronize(prepared.library, result.device)
         except Exception as error:  # noqa: BLE001 - any exception is an outcome to be judged
-            refused = is_device_error(error) and _is_usable(prepared.library)
-            return Finished(None, RefusedLaunchError(str(error), left=returned) if refused else error)
+            return Finished(None, _as_it_is(error, prepared.library, left=returned))
     return Finished(result, None)
 
 
@@ -240,6 +241,11 @@ def _synchronize(library: Library, device: torch.device | None = None) -> None:
     torch.cuda.synchronize(device if device is not None and device.type == "cuda" else None)
     # A launch that was refused leaves an error that nothing but the next launch looks at.
     torch.ones((), device="cuda")
+
+
+def _as_it_is(error: Exception, library: Library, *, left: bool) -> Exception:
+    """The exception, or that a launch was refused if the device works on after a CUDA error. `left`: the call had returned."""
+    return RefusedLaunchError(str(error), left=left) if is_device_error(error) and _is_usable(library) else error
 
 
 def _is_usable(library: Library) -> bool:
@@ -271,21 +277,42 @@ def _quantize(case: Case, inputs: Inputs, library: Library, told: _Told, provoca
     question = Question(case, QUANTIZE_PATH, library, contract.rule(case, paths.QUANTIZE_SURFACE, library))
     for _ in range(provocation.calls):
         told.announce(question.answer())
-        prepared, verdict = _quantize_once(question, inputs, provocation, told.judging)
+        placed = place(case, inputs, library)
+        call = partial(quantize, case, placed, library)
+        prepared, verdict = _quantize_once(question, placed.weight, call, provocation, told.judging)
         if verdict.symptom:
             break
     return prepared, verdict
 
 
-def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation, judging: Judging) -> _Quantized:
-    placed = place(question.case, inputs, question.library)
-    watch = before_quantizing(placed)
+def _quantize_again(question: Question, prepared: Prepared, told: _Told, provocation: Provocation) -> _Quantized:
+    """The same by another way to quantize: the path's own.
+
+    Raises:
+        ValueError: the path does not quantize.
+    """
+    if question.path.quantizes is None:
+        raise ValueError(f"{question.path.name} does not quantize")
+    call = partial(question.path.quantizes, prepared)
+    for _ in range(provocation.calls):
+        told.announce(question.answer())
+        quantized, verdict = _quantize_once(question, prepared.weight, call, provocation, told.judging)
+        if verdict.symptom:
+            break
+    return quantized, verdict
+
+
+def _quantize_once(
+    question: Question, weight: torch.Tensor, call: Callable[[], Prepared], provocation: Provocation, judging: Judging
+) -> _Quantized:
+    watch, returned = before_quantizing(weight), False
     try:
         with ambient(question.case):
-            prepared = _prepare(question, placed, provocation)
+            prepared = _called(question, lambda: [weight], call, provocation)
+            returned = True
         _synchronize(question.library)
     except Exception as error:  # noqa: BLE001
-        return None, judge_error(question, error)
+        return None, judge_error(question, _as_it_is(error, question.library, left=returned))
     judging()
     if (changed := judge_inputs(question, watch)) is not None:
         return None, changed
@@ -296,13 +323,8 @@ def _quantize_once(question: Question, inputs: Inputs, provocation: Provocation,
     if verdict.symptom in {None, Symptom.WRONG_VALUE} and _is_on_side_stream(question):
         # What may have been made of poison says nothing about the calls that read it.
         with ambient(question.case):
-            prepared = quantize(question.case, placed, question.library)
+            prepared = call()
     return prepared, verdict
-
-
-def _prepare(question: Question, placed: Placed, provocation: Provocation) -> Prepared:
-    call = partial(quantize, question.case, placed, question.library)
-    return _called(question, lambda: [placed.weight], call, provocation)
 
 
 def quiet() -> None:

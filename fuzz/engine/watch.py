@@ -8,7 +8,7 @@ from typing import Final
 
 import torch
 
-from fuzz.engine.calls import Placed, Prepared
+from fuzz.engine.calls import Prepared
 
 FEW_BYTES: Final = 2**20
 """Memory that is compared on the CPU: fetching it takes a tenth of a millisecond, and less than comparing it where it lies."""
@@ -92,9 +92,9 @@ def _bytes(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.clone(memory_format=torch.contiguous_format).flatten().view(torch.uint8)
 
 
-def before_quantizing(placed: Placed) -> Watch:
+def before_quantizing(weight: torch.Tensor) -> Watch:
     """What `quantize_4bit` is handed."""
-    return Watch({"weight": placed.weight})
+    return Watch({"weight": weight})
 
 
 def before_multiplying(prepared: Prepared) -> Watch:

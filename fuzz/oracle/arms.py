@@ -9,7 +9,8 @@ class Arm(enum.Enum):
     """A kind of kernel, by the roundings it makes.
 
     The sources are upstream's: `csrc/gemm_4bit_simt.cu`, `kgemm_4bit_inference_naive` in `csrc/kernels.cu`,
-    `csrc/gemm_4bit_sm80.cu`, `_dequant_linear_fallback` in `backends/cuda/ops.py`, `csrc/cpu_ops.cpp`.
+    `csrc/gemm_4bit_sm80.cu`, `_dequant_linear_fallback` in `backends/cuda/ops.py`, `csrc/cpu_ops.cpp`,
+    `backends/triton/kernels_4bit.py`.
     """
 
     SIMT = "simt"  # fused: rounds code, scale, weight and product to 16 bit; float32 keeps products unrounded
@@ -18,3 +19,5 @@ class Arm(enum.Enum):
     LINEAR = "linear"  # dequantize_4bit, then torch.nn.functional.linear: weights rounded once, any order of sums
     DEQUANTIZE = "dequantize"  # no product: code times scale in float32, rounded once
     CPU_BF16 = "cpu_bf16"  # the CPU's fused kernel: activation, scale and weight in bfloat16
+    TRITON_DEQUANTIZE = "triton_dequantize"  # Triton, no product: code times scale in float32, rounded once
+    TRITON_LINEAR = "triton_linear"  # the same by the caller's code table, then torch.nn.functional.linear

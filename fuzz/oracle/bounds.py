@@ -2,7 +2,7 @@
 
 u is the unit roundoff of the 16-bit dtype, v that of float32, eta the underflow unit, gamma_n(v) = nv / (1 - nv)
 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). The arithmetic of each arm was read in
-upstream's `csrc/gemm_4bit_simt.cu`, `csrc/gemm_4bit_sm80.cu` and `csrc/kernels.cu`.
+upstream's `csrc/gemm_4bit_simt.cu`, `csrc/gemm_4bit_sm80.cu`, `csrc/kernels.cu` and `backends/triton/kernels_4bit.py`.
 
 The SIMT bound holds for the order in which that kernel's lanes add, the others for any order, and all for every input in
 range: they never flag a correct kernel. What lies beyond is definitely wrong.
@@ -10,6 +10,7 @@ range: they never flag a correct kernel. What lies beyond is definitely wrong.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Iterable
@@ -27,6 +28,10 @@ TENSOR_CORE_STEP: Final = 4
 TENSOR_CORE_ERROR: Final = 6.0 * 2.0**-23
 """Terms per fused step and its error relative to sum|terms|, for Volta, the weakest tensor core: (n+1) * 2**-F + 2**-23
 with n = 4 and F = 23 (Fasi, Higham, Mikaitis, Pranesh, PeerJ CS 330, 2021; MMA-Sim, arXiv 2511.10909)."""
+
+TRITON_CODE: Final = 1e-6
+"""Relative error of a code that the Triton kernels write as a decimal: `dequantize_fp4_tree` has 0.00520833 for 0.0625/12 up to
+0.50.0, which is 6.4e-7 too small, and from 0.50.1 on decimals that round to the float32 number of the table."""
 
 
 def _simt(dtype: torch.dtype, terms: int) -> ErrorModel:
@@ -79,6 +84,16 @@ def _cpu_bf16(terms: int) -> ErrorModel:
     )
 
 
+def _triton_linear(dtype: torch.dtype, terms: int) -> ErrorModel:
+    """The model of Triton's `gemv_4bit`.
+
+    `dequant_4bit_body_util` multiplies an entry of the caller's code table by a scale, both float32: fl32(c * s). The store of
+    `dequant_4bit_kernel` rounds that to the activation's dtype T, and `torch.nn.functional.linear` multiplies by the result. So
+    the weight is rn_T(fl32(c * s)), as if it had been stored in float32 on the way, and the rest is a dense product.
+    """
+    return _dense(dtype, terms, torch.float32)
+
+
 def error_model(arms: Iterable[Arm], dtype: torch.dtype, terms: int, stored: torch.dtype, *, bias: bool) -> ErrorModel:
     """The model for the weakest of `arms`.
 
@@ -95,6 +110,7 @@ def error_model(arms: Iterable[Arm], dtype: torch.dtype, terms: int, stored: tor
         Arm.TENSOR_CORE: lambda: _dense(dtype, terms, stored),
         Arm.LINEAR: lambda: _dense(dtype, terms, stored),
         Arm.CPU_BF16: lambda: _cpu_bf16(terms),
+        Arm.TRITON_LINEAR: lambda: _triton_linear(dtype, terms),
     }
     model = functools.reduce(ErrorModel.union, (models[arm]() for arm in arms))
     if not bias:
@@ -106,6 +122,17 @@ def error_model(arms: Iterable[Arm], dtype: torch.dtype, terms: int, stored: tor
 def dequantize_model(dtype: torch.dtype) -> ErrorModel:
     """The model of `dequantize_4bit`: one float32 product, rounded to `dtype` (the last rounding is the interval's)."""
     return ErrorModel(product=V * (1 + V) + (0.0 if dtype is torch.float32 else V), constant=2 * FLUSH)
+
+
+def triton_dequantize_model(dtype: torch.dtype) -> ErrorModel:
+    """The model of Triton's `dequantize_4bit`: the same product, of codes that the kernel writes itself.
+
+    `dequantize_nf4_tree` gives the entries of the table, `dequantize_fp4_tree` decimals (`TRITON_CODE`) times a sign, which is
+    exact. `dequant_nf4_body_util` and `dequantize_fp4_tree` multiply that by the scale in float32, and the store of their
+    kernels rounds to `dtype`. With |c' - c| <= t |c|, |fl32(c' s) - c s| <= ((1 + t)(1 + v) - 1) |c s|.
+    """
+    plain = dequantize_model(dtype)
+    return dataclasses.replace(plain, product=(1 + plain.product) * (1 + TRITON_CODE) - 1)
 
 
 @dataclass(frozen=True, slots=True)

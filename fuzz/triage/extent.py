@@ -10,7 +10,7 @@ from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import Outcome
 from fuzz.triage.bug import Bug
 from fuzz.triage.sizes import learn
-from fuzz.triage.verify import QUANTIZE, selection
+from fuzz.triage.verify import QUANTIZE, paths_only_in, selection
 from reports.extent import Extent, FieldExtent
 from strategies import fields
 from strategies.case import Case, CaseError, Layout, Mode, PackedView
@@ -91,6 +91,8 @@ class _Measurement:
     def _linear4bit(self) -> str:
         """Whether users of the module can reach the defect."""
         case = self._bug.minimal
+        if self._bug.key.path in paths_only_in(Mode.TRITON):
+            return "no: nothing calls the Triton functions on this device but those who import them"
         if case.weight.layout is not Layout.OUT_IN:
             return "no: the module quantizes its weight as [out_features, in_features]"
         if case.packed is not PackedView.RETURNED:

@@ -126,6 +126,12 @@ _IN_MODE: Final[dict[Mode, dict[str, str]]] = {
         "gemv_4bit_replayed": "functional.gemv_4bit replayed",
         "gemv_4bit_op_replayed": "ops.gemv_4bit replayed",
     },
+    Mode.TRITON: {
+        "triton_quantize_4bit": "backends.triton.quantize_4bit",
+        "triton_dequantize_4bit": "backends.triton.dequantize_4bit",
+        "triton_dequantize_4bit_inplace": "backends.triton.dequantize_4bit_inplace",
+        "triton_gemv_4bit": "backends.triton.gemv_4bit",
+    },
 }
 OTHER_PATHS: Final = _IN_EVERY_MODE | {path: surface for paths in _IN_MODE.values() for path, surface in paths.items()}
 """The paths and their surfaces, for those that must not import torch. A defect that shows on several is named after the
@@ -135,6 +141,11 @@ first: what others are built on, then what most people call."""
 def paths_in(mode: Mode) -> dict[str, str]:
     """Those of `OTHER_PATHS` that run in a mode."""
     return _IN_EVERY_MODE | _IN_MODE[mode]
+
+
+def paths_only_in(mode: Mode) -> dict[str, str]:
+    """Those of `OTHER_PATHS` that run in a mode and in no other."""
+    return _IN_MODE[mode]
 
 
 def run_script(path: Path) -> ScriptRun:
