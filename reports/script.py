@@ -13,7 +13,7 @@ from typing import Final
 
 from reports.finding import LEFT_ERROR, Finding
 from reports.script_arithmetic import GRADES, arithmetic_check
-from reports.script_calls import CALLS, GRADIENTS, MAY_RECORD, MISUSES, WEIGHT_ONLY, quantize_lines, result_shape
+from reports.script_calls import CALLS, GRADIENTS, MAY_RECORD, MISUSES, QUANTIZING, WEIGHT_ONLY, quantize_lines, result_shape
 from reports.script_outs import OUTS, WRITING
 from reports.script_quantize import quantize_check
 from reports.script_range import range_check
@@ -33,6 +33,10 @@ from strategies.case import Fill, FloatDType, Layout, Memory, Stream
 
 HANG_TIMEOUT: Final = 30
 """Seconds after which a script calls a hang a hang; the call takes milliseconds, a cold start about ten seconds."""
+
+
+_TRITON: Final = "triton_ops."
+"""How a call of Triton's functions begins."""
 
 
 def write_script(finding: Finding) -> str:
@@ -77,8 +81,9 @@ def _imports(finding: Finding, *, dies: bool) -> str:
         "sys": True,
     }
     libraries = ["import torch"] + (["import bitsandbytes as bnb"] if "bnb." in call else [])
+    triton = ["from bitsandbytes.backends.triton import ops as triton_ops"] if _TRITON in call else []
     modules = [f"import {name}" for name, here in needed.items() if here]
-    return "\n".join([*modules, *stream_imports(finding), "", *libraries, "import bitsandbytes.functional as F"])
+    return "\n".join([*modules, *stream_imports(finding), "", *libraries, "import bitsandbytes.functional as F", *triton])
 
 
 def _default_dtype(finding: Finding) -> str:
@@ -175,7 +180,9 @@ def _dtype(name: str) -> str:
 
 def _call(finding: Finding) -> list[str]:
     """Quantization and the call that is wrong."""
-    return quantized_on_stream(finding) if finding.path == "quantize_4bit" else [*quantize_lines(finding.case), *called_on_stream(finding)]
+    if finding.path in QUANTIZING:
+        return quantized_on_stream(finding)
+    return [*quantize_lines(finding.case), *called_on_stream(finding)]
 
 
 def _guarded(finding: Finding, on_error: int | None = None) -> list[str]:
@@ -195,7 +202,7 @@ def _check(finding: Finding) -> str:
         return replay_check(_guarded(finding)) if finding.how == REPLAY else relation_check(finding)
     if finding.symptom == "wrong value" and finding.grade in GRADES:
         return arithmetic_check(finding, _guarded(finding))
-    if finding.path == "quantize_4bit" and finding.symptom in {"wrong shape", "wrong dtype", "wrong value"}:
+    if finding.path in QUANTIZING and finding.symptom in {"wrong shape", "wrong dtype", "wrong value"}:
         return quantize_check(finding, _guarded(finding))
     return _CHECKS[finding.symptom](finding)
 
@@ -247,7 +254,7 @@ def _check_next_call(finding: Finding) -> str:
 
 
 def _check_missing_error(finding: Finding) -> str:
-    shape = "packed.shape" if finding.path == "quantize_4bit" else "result.shape"
+    shape = "packed.shape" if finding.path in QUANTIZING else "result.shape"
     return "\n".join(
         [
             'print("expected: a Python exception that names the problem")',
@@ -260,7 +267,7 @@ def _check_missing_error(finding: Finding) -> str:
 
 def _check_inputs(finding: Finding) -> str:
     """The memory of one input, with what lies around it, before and after the call."""
-    quantizes = finding.path == "quantize_4bit"
+    quantizes = finding.path in QUANTIZING
     prepare, tensor = ([], "weight") if quantizes else (quantize_lines(finding.case), INPUTS[finding.how])
     call = [f"    {line}" for line in (quantized_on_stream(finding) if quantizes else called_on_stream(finding))]
     return "\n".join(
@@ -317,6 +324,7 @@ def _in_child(finding: Finding, inputs: str) -> str:
     """The call in a second process, because it ends the process that makes it."""
     synchronize = ["    torch.cuda.synchronize()"] if finding.system["device"] == "cuda" else []
     body = textwrap.indent("\n".join([inputs, *_call(finding)]), "    ")
+    lost = '"CUDA error" in str(error)' + (' or "Triton Error [CUDA]" in str(error)' if _TRITON in body else "")
     return "\n".join(
         [
             "",
@@ -330,7 +338,7 @@ def _in_child(finding: Finding, inputs: str) -> str:
             "        call()",
             "    except Exception as error:",
             '        print(f"{type(error).__name__}: {error}")',
-            '        sys.exit(3 if "CUDA error" in str(error) else 0)',
+            f"        sys.exit(3 if {lost} else 0)",
             "    sys.exit(0)",
             "",
             'print("expected: a result or a Python exception, and a process that lives on", flush=True)',

@@ -273,6 +273,27 @@ def _dequantize_replayed(case: Case) -> list[str]:
     return [_replays(", ".join(["packed", "state.absmax", *nested]), f"F.dequantize_4bit({_view(case)}, state)")]
 
 
+def _triton_quantize(case: Case) -> list[str]:
+    quantization = case.quantization
+    quant_type, blocksize = quantization.quant_type.value, quantization.blocksize
+    arguments = f"weight, {blocksize}, {quant_type!r}, torch.{quantization.storage.value}"
+    state = f"absmax=absmax, shape=weight.shape, blocksize={blocksize}, quant_type={quant_type!r}, dtype=weight.dtype"
+    return [f"packed, absmax = triton_ops.quantize_4bit({arguments})", f"state = F.QuantState({state})"]
+
+
+def _triton_dequantize(case: Case) -> list[str]:
+    return [*_absmax(case), f"result = triton_ops.dequantize_4bit({_dequantize_op_arguments(case)})"]
+
+
+def _triton_dequantize_inplace(case: Case) -> list[str]:
+    result = OUTS["triton_dequantize_4bit_inplace"](case, guard=False)
+    return [*_absmax(case), *result, f"triton_ops.dequantize_4bit_inplace({_dequantize_op_arguments(case)}, out=result)"]
+
+
+def _triton_gemv(case: Case) -> list[str]:
+    return [*_absmax(case), f"result = triton_ops.gemv_4bit({_op_arguments(case)})"]
+
+
 def _matmul_out(case: Case) -> list[str]:
     arguments = f"{activation_of(case)}, {_view(case)}, quant_state=state{_bias(case)}"
     return [*OUTS["matmul_4bit_out"](case, guard=False), f"bnb.matmul_4bit({arguments}, out=result)"]
@@ -349,19 +370,22 @@ CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {
     "linear4bit_replayed": _replayed(_linear4bit),
     "gemv_4bit_replayed": _replayed(_gemv),
     "gemv_4bit_op_replayed": _replayed(_gemv_op),
+    "triton_quantize_4bit": _triton_quantize,
+    "triton_dequantize_4bit": _triton_dequantize,
+    "triton_dequantize_4bit_inplace": _triton_dequantize_inplace,
+    "triton_gemv_4bit": _triton_gemv,
 }
 REPLAYED: Final = frozenset(path for path in CALLS if path.endswith("_replayed"))
 """Paths that are captured as CUDA graphs."""
+QUANTIZING: Final = frozenset({"quantize_4bit", "triton_quantize_4bit"})
+"""Paths that yield a packed weight and its state, which are `packed` and `state` in a script."""
 
 _CHECKED_WEIGHTS: Final = ("quantize_4bit_opcheck", "dequantize_4bit_opcheck", "dequantize_4bit_out_opcheck")
 WEIGHT_ONLY: Final = frozenset(
     {
-        "quantize_4bit",
-        "dequantize_4bit",
-        "dequantize_4bit_out",
-        "quantize_4bit_out",
-        "dequantize_4bit_compiled",
-        "dequantize_4bit_replayed",
+        *QUANTIZING,
+        *("dequantize_4bit", "dequantize_4bit_out", "quantize_4bit_out", "dequantize_4bit_compiled", "dequantize_4bit_replayed"),
+        *("triton_dequantize_4bit", "triton_dequantize_4bit_inplace"),
         *_CHECKED_WEIGHTS,
     }
 )

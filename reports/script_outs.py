@@ -107,6 +107,7 @@ OUTS: Final[dict[str, Callable[..., list[str]]]] = {
     "matmul_4bit_out": _matmul_out,
     "dequantize_4bit_out": _dequantize_out,
     "gemv_4bit_out": _gemv_out,
+    "triton_dequantize_4bit_inplace": _dequantize_out,
 }
 """The lines for `result`, by path; with `guard=True` there is something around it."""
 

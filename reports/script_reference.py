@@ -117,13 +117,13 @@ def _no_numbers(finding: Finding) -> list[str]:
     case = finding.case
     if NON_FINITE.isdisjoint({case.weight.fill, case.activation.fill}):
         return []
-    if "linear" in finding.arms:
+    if {"linear", "triton_linear"} & set(finding.arms):
         return ["wrong &= expected.isfinite() & got.isfinite()  # torch's own product promises nothing for what is no number"]
     return ["wrong = torch.where(expected.isfinite(), wrong, got.isfinite())  # of what is no number, any is right"]
 
 
 def _adds_bias(finding: Finding) -> bool:
-    adds_none = finding.path in WEIGHT_ONLY | GRADIENTS or finding.path.startswith("gemv_4bit")
+    adds_none = finding.path in WEIGHT_ONLY | GRADIENTS or finding.path.removeprefix("triton_").startswith("gemv_4bit")
     return finding.case.bias and not adds_none
 
 

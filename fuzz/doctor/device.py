@@ -59,6 +59,7 @@ def lines(sight: Sight, device: str) -> Iterator[Line]:
     yield compared("bitsandbytes", system["bitsandbytes"], supported("bitsandbytes"))
     yield _native(library["native"], system["device"])
     yield _calibration(library["device_name"], library["version"])
+    yield _triton(triton=library["triton"], device=system["device"])
 
 
 def _gpu(sight: Sight, device: str) -> Line:
@@ -93,3 +94,10 @@ def _calibration(device_name: str, release: str) -> Line:
         )
     usable = sum(row.usable for row in table.rows)
     return ok("calibration", f"{one_line(device_name)} with {release}: {usable} of {len(table.rows)} kernels and dtypes")
+
+
+def _triton(*, triton: bool, device: str) -> Line:
+    if triton:
+        return ok("Triton", "its functions for the 4-bit ops can be called, which nightly and deep runs do")
+    reason = "no GPU" if device == "cpu" else "no Triton, no C compiler for it, or functions with other arguments than those known"
+    return no("Triton", f"its functions for the 4-bit ops are not fuzzed here: {reason}")

@@ -10,6 +10,7 @@ from fuzz.engine.calls import Prepared, dequantize_arguments, gemv_arguments
 from fuzz.engine.outs import out_for
 from fuzz.engine.tensors import STORAGE_DTYPES
 from fuzz.engine.triton_functions import functions
+from fuzz.oracle.operands import code_table
 
 
 def quantize(prepared: Prepared) -> Prepared:
@@ -22,7 +23,7 @@ def quantize(prepared: Prepared) -> Prepared:
     state = functional.QuantState(
         absmax=absmax,
         shape=weight.shape,
-        code=prepared.state.code,
+        code=code_table(quantization.quant_type, weight.device),
         blocksize=quantization.blocksize,
         quant_type=quant_type,
         dtype=weight.dtype,

@@ -16,6 +16,8 @@ NAMES: Final = {
     "gemm_4bit_sm": Arm.TENSOR_CORE,
     "kgemm_4bit_inference_naive": Arm.GEMV,
     "kDequantizeBlockwise": Arm.DEQUANTIZE,
+    "quantize_fp4_blockwise_kernel": Arm.TRITON_QUANTIZE,
+    "quantize_nf4_blockwise_kernel": Arm.TRITON_QUANTIZE,
     "dequant_fp4_kernel": Arm.TRITON_DEQUANTIZE,
     "dequant_nf4_kernel": Arm.TRITON_DEQUANTIZE,
     "dequant_4bit_kernel": Arm.TRITON_LINEAR,

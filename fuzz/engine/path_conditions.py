@@ -78,8 +78,11 @@ def triton_returned(case: Case, library: Library) -> bool:
 
 
 def triton_gemv(case: Case, library: Library) -> bool:
-    """What gemv takes, in the layout that it is for, where Triton's functions can be called."""
-    return library.triton and gemv_out_in(case, library)
+    """What gemv takes, in the layout that it is for, where Triton's functions can be called.
+
+    It multiplies by the code table that it is handed, which `functional.quantize_4bit` rounds under another default dtype.
+    """
+    return library.triton and case.execution.default_dtype is FloatDType.FLOAT32 and gemv_out_in(case, library)
 
 
 def matmul_without_grad(case: Case, library: Library) -> bool:
@@ -97,9 +100,9 @@ def dequantize_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: A
     return (Arm.DEQUANTIZE,)
 
 
-def no_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
-    """Nothing that multiplies: what quantizes has no bound to be judged by, but exact statistics and nearest codes."""
-    return ()
+def triton_quantize_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001
+    """No product, and no bound: statistics are exact, and codes nearest ones."""
+    return (Arm.TRITON_QUANTIZE,)
 
 
 def triton_dequantize_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001

@@ -34,7 +34,8 @@ from strategies.case import CaseError, Layout, PackedView, Relation
 ONE_KERNEL: Final = frozenset({Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE})
 """Kernels in which an output depends on its own row and column only."""
 
-ANY_ARM: Final = frozenset(Arm)
+ANY_ARM: Final = frozenset(Arm) - {Arm.TRITON_QUANTIZE}
+"""Kernels whose result can be compared with another one's."""
 PRODUCTS: Final = ANY_ARM - {Arm.DEQUANTIZE, Arm.TRITON_DEQUANTIZE}
 
 SAFE_EXPONENTS: Final = {torch.float16: (-14, 15), torch.bfloat16: (-100, 100), torch.float32: (-100, 100)}

@@ -1,4 +1,4 @@
-"""The arithmetic that a product can go through: one name for each kind of kernel."""
+"""The arithmetic that a product, or a weight on its way to one, can go through: one name for each kind of kernel."""
 
 from __future__ import annotations
 
@@ -19,5 +19,6 @@ class Arm(enum.Enum):
     LINEAR = "linear"  # dequantize_4bit, then torch.nn.functional.linear: weights rounded once, any order of sums
     DEQUANTIZE = "dequantize"  # no product: code times scale in float32, rounded once
     CPU_BF16 = "cpu_bf16"  # the CPU's fused kernel: activation, scale and weight in bfloat16
+    TRITON_QUANTIZE = "triton_quantize"  # Triton, the way there: largest magnitudes, which round nothing, and nearest codes
     TRITON_DEQUANTIZE = "triton_dequantize"  # Triton, no product: code times scale in float32, rounded once
     TRITON_LINEAR = "triton_linear"  # the same by the caller's code table, then torch.nn.functional.linear

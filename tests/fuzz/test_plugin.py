@@ -155,7 +155,11 @@ def test_collecting_only_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-SLOW = {"test_compiled_calls_compute_what_they_do_without", "test_ops_keep_to_their_schemas_and_fake_kernels"}
+SLOW = {
+    "test_compiled_calls_compute_what_they_do_without",
+    "test_ops_keep_to_their_schemas_and_fake_kernels",
+    "test_triton_functions_do_what_the_ops_are_for",
+}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,7 @@ SLOW = {"test_compiled_calls_compute_what_they_do_without", "test_ops_keep_to_th
         (["--fuzz-profile", "smoke"], "fuzz/", set()),
         (["--fuzz-profile", "nightly"], "fuzz/", SLOW),
         (["--fuzz-profile", "deep"], "fuzz/", SLOW),
-        (["-k", "opcheck or compiled"], "fuzz/", SLOW),
+        (["-k", "opcheck or compiled or triton"], "fuzz/", SLOW),
         ([], "fuzz/test_compiled_calls.py", {"test_compiled_calls_compute_what_they_do_without"}),
     ],
 )

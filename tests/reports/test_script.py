@@ -37,7 +37,7 @@ from fuzz.oracle.bounds import error_model, interval
 from fuzz.oracle.reference import decode, multiply
 from reports.finding import LEFT_ERROR, Finding
 from reports.script import HANG_TIMEOUT, INPUTS, write_script
-from reports.script_calls import CALLS, REPLAYED, WEIGHT_ONLY
+from reports.script_calls import CALLS, QUANTIZING, REPLAYED, WEIGHT_ONLY
 from reports.script_outs import WRITING
 from reports.script_stream import REPLAY
 from strategies import fields
@@ -99,6 +99,7 @@ IMPORTS = {
     "import torch",
     "import bitsandbytes as bnb",
     "import bitsandbytes.functional as F",
+    "from bitsandbytes.backends.triton import ops as triton_ops",
 }
 
 
@@ -122,9 +123,11 @@ def hows(path: str, symptom: str) -> list[str]:
     if symptom == "range divergence":
         return [] if path in WEIGHT_ONLY else ["overflow", "underflow"]
     if symptom in {"written out of bounds", "input changed"}:
-        inputs = ["weight"] if path == "quantize_4bit" else [name for name in INPUTS if name != "weight"]
+        inputs = ["weight"] if path in QUANTIZING else [name for name in INPUTS if name != "weight"]
         return [*([""] if path in WRITING and symptom != "input changed" else []), *inputs]
-    return QUANTIZE_HOWS.get(symptom, [""]) if path == "quantize_4bit" else [""]
+    if path not in QUANTIZING:
+        return [""]
+    return [how for how in QUANTIZE_HOWS.get(symptom, [""]) if path == "quantize_4bit" or how not in NESTED_ONLY | {"code table"}]
 
 
 FREE = sorted({symptom.value for symptom in Symptom} - {"broken relation", "range divergence", "written out of bounds", "input changed"})

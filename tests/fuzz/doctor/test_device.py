@@ -16,6 +16,7 @@ LIBRARY: dict[str, Any] = {
     "device_name": "NVIDIA H200",
     "gpu": {"major": 9, "minor": 0, "multiprocessors": 132, "memory": 150_121_545_728},
     "native": {"file": "libbitsandbytes_cuda130.so", "missing": ""},
+    "triton": True,
 }
 SYSTEM = {
     "bitsandbytes": "0.50.2",
@@ -43,6 +44,7 @@ def test_a_gpu_where_all_is_well() -> None:
         (Mark.OK, "bitsandbytes", "0.50.2 (supported: <0.51,>=0.48)"),
         (Mark.OK, "native library", "libbitsandbytes_cuda130.so"),
         (Mark.OK, "calibration", "NVIDIA H200 with 0.50.2: 14 of 14 kernels and dtypes"),
+        (Mark.OK, "Triton", "its functions for the 4-bit ops can be called, which nightly and deep runs do"),
     ]
 
 
@@ -81,6 +83,13 @@ def test_a_device_without_a_calibration_is_a_warning() -> None:
     line = by_subject(Sight(ready(device_name="NVIDIA T4")))["calibration"]
     assert (line.mark, line.stops) == (Mark.WARN, False)
     assert line.text.startswith("none for NVIDIA T4 with 0.50.2: proven bounds only")
+
+
+@pytest.mark.parametrize(("system", "reason"), [(ON_CPU, "no GPU"), (SYSTEM, "no Triton, no C compiler for it")])
+def test_where_triton_cannot_be_called_a_run_makes_sense_without(system: dict[str, str], reason: str) -> None:
+    line = by_subject(Sight(ready(system, triton=False)), system["device"])["Triton"]
+    assert (line.mark, line.stops) == (Mark.NO, False)
+    assert f"not fuzzed here: {reason}" in line.text
 
 
 class FakeExecutor:

@@ -17,6 +17,7 @@ from fuzz.engine.contract import (
     OPCHECK_SURFACES,
     ROWS,
     STORED_SURFACES,
+    TRITON_SURFACES,
     is_ambiguous,
     matmul_accepts,
     rule,
@@ -25,12 +26,12 @@ from fuzz.engine.library import Library
 from fuzz.engine.paths import PATHS, QUANTIZE_SURFACE
 from fuzz.engine.verdict import Ruling
 from strategies import fields
-from strategies.case import Case, Layout, Layouts, Memory, PackedView, Quantization, StorageDType, Weight
+from strategies.case import Case, Execution, Layout, Layouts, Memory, Misuse, PackedView, Quantization, StorageDType, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
 
 CAST = "nn.Linear4bit.to(dtype)"
 EVERY_SURFACE = {path.surface for path in PATHS} | {QUANTIZE_SURFACE}
-SURFACES = sorted(EVERY_SURFACE - GRAPH_SURFACES - {CAST})
+SURFACES = sorted(EVERY_SURFACE - GRAPH_SURFACES - TRITON_SURFACES - {CAST})
 NOT_GEMV = sorted(set(SURFACES) - GEMV_SURFACES)
 
 
@@ -212,3 +213,28 @@ def test_what_was_moved_is_unspecified_where_it_is_handed_over(name: str) -> Non
     assert rule(turned, "functional.matmul_4bit", FUSED).ruling is Ruling.UNSPECIFIED
     strided = dataclasses.replace(case(), memory=Layouts(activation=Memory.STRIDED, weight=Memory.STRIDED))
     assert rule(strided, "functional.matmul_4bit", FUSED).ruling is Ruling.VALID
+
+
+@pytest.mark.parametrize("surface", sorted(TRITON_SURFACES))
+@pytest.mark.parametrize(
+    "asked",
+    [
+        case(),
+        case(blocksize=32),
+        case(0, 64),
+        case(3, 1, storage=StorageDType.FLOAT16),
+        case(layout=Layout.IN_OUT),
+        dataclasses.replace(case(), memory=Layouts(weight=Memory.STRIDED, packed=Memory.STRIDED)),
+        dataclasses.replace(case(), execution=Execution(misuse=Misuse.SHORT_ACTIVATION)),
+    ],
+)
+@pytest.mark.parametrize("loaded", [FUSED, LEGACY], ids=["0.50", "0.48"])
+def test_nobody_promises_that_triton_takes_a_call_on_this_device(surface: str, asked: Case, loaded: Library) -> None:
+    row = rule(asked, surface, loaded)
+    assert row.ruling is Ruling.UNSPECIFIED
+    assert "backends/xpu/ops.py" in row.source
+    assert "bitsandbytes/_ops.py" in row.source
+
+
+def test_triton_surfaces_are_those_of_the_triton_paths() -> None:
+    assert {path.surface for path in PATHS if path.name.startswith("triton_")} == TRITON_SURFACES

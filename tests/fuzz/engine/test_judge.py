@@ -141,6 +141,24 @@ def test_other_messages_are_no_cuda_errors(message: str) -> None:
     assert not is_device_error(RuntimeError(message))
 
 
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        ("an illegal memory access was encountered", True),
+        ("misaligned address", True),
+        ("unspecified launch failure", True),
+        ("device-side assert triggered", True),
+        ("invalid argument", False),
+        ("out of memory", False),
+        ("no kernel image is available for execution on the device", False),
+    ],
+)
+def test_what_triton_says_of_a_lost_context_is_told_from_a_launch_that_was_refused(words: str, lost: bool) -> None:  # noqa: FBT001
+    error = RuntimeError(f"Triton Error [CUDA]: {words}")
+    assert is_device_error(error) is lost
+    assert (judge_error(question(Ruling.UNSPECIFIED), error).symptom is Symptom.CONTEXT_LOST) is lost
+
+
 def test_a_long_message_is_cut() -> None:
     verdict = judge_error(question(), ValueError("x" * 10_000))
     assert len(verdict.got) == MESSAGE_LENGTH + len("ValueError: ")

@@ -43,6 +43,11 @@ SET = "Memset (Device)"
         ((DEQUANTIZE_8BIT, ADD, GEMV), Arm.GEMV),
         ((DEQUANTIZE_8BIT, ADD, SM80), Arm.TENSOR_CORE),
         ((GEMV, ADD), Arm.GEMV),
+        (("quantize_nf4_blockwise_kernel",), Arm.TRITON_QUANTIZE),
+        ((SET, "quantize_fp4_blockwise_kernel", CAST), Arm.TRITON_QUANTIZE),
+        (("dequant_nf4_kernel",), Arm.TRITON_DEQUANTIZE),
+        ((DEQUANTIZE_8BIT, ADD, "dequant_fp4_kernel"), Arm.TRITON_DEQUANTIZE),
+        (("dequant_4bit_kernel", HOPPER), Arm.TRITON_LINEAR),
     ],
 )
 def test_the_arm_of_launched_kernels(names: tuple[str, ...], arm: Arm) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,14 @@ from fuzz.engine.paths import BY_NAME, PATHS, QUANTIZE
 from fuzz.oracle.arms import Arm
 from fuzz.triage import verify
 from fuzz.triage.verify import OTHER_PATHS, paths_in
-from reports.script_calls import BIAS_GRADIENTS, CALLS, INPUT_GRADIENTS, WEIGHT_ONLY
-from strategies.case import Activation, Case, Execution, FloatDType, Layout, Mode, PackedView, Weight
+from reports.script_calls import BIAS_GRADIENTS, CALLS, INPUT_GRADIENTS, QUANTIZING, WEIGHT_ONLY
+from strategies import fields
+from strategies.case import Activation, Case, Execution, FloatDType, Layout, Mode, PackedView, StorageDType, Weight
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
 
 CPU = library()
 REPACKING = library(cpu_repack=True)
+WITH_TRITON = dataclasses.replace(FUSED, triton=True)
 ONE_ROW = Case(weight=Weight(out_features=8, in_features=64))
 
 
@@ -89,6 +92,10 @@ def test_the_module_takes_a_weight_as_it_quantizes_it_itself() -> None:
         ("dequantize_linear", REPACKING, (Arm.LINEAR,)),
         ("dequantize_4bit", FUSED, (Arm.DEQUANTIZE,)),
         ("dequantize_4bit", REPACKING, (Arm.DEQUANTIZE,)),
+        ("triton_quantize_4bit", WITH_TRITON, (Arm.TRITON_QUANTIZE,)),
+        ("triton_dequantize_4bit", WITH_TRITON, (Arm.TRITON_DEQUANTIZE,)),
+        ("triton_dequantize_4bit_inplace", WITH_TRITON, (Arm.TRITON_DEQUANTIZE,)),
+        ("triton_gemv_4bit", WITH_TRITON, (Arm.TRITON_LINEAR,)),
     ],
 )
 def test_arms(name: str, loaded: Library, arms: tuple[Arm, ...]) -> None:
@@ -113,7 +120,9 @@ def test_the_dtype_that_weights_pass_through() -> None:
 def test_only_gemv_takes_no_bias_and_only_dequantize_yields_the_weight() -> None:
     assert {path.name for path in PATHS if path.mode is None and not path.adds_bias} == {"gemv_4bit", "gemv_4bit_op", "gemv_4bit_out"}
     assert {path.name for path in PATHS if path.mode is None and path.yields_weight} == {"dequantize_4bit"}
-    assert {path.name for path in PATHS if path.yields_weight} == WEIGHT_ONLY - {QUANTIZE}
+    assert {path.name for path in PATHS if path.yields_weight} == WEIGHT_ONLY - QUANTIZING
+    assert {path.name for path in PATHS if path.yields is Yields.PACKED} == QUANTIZING - {QUANTIZE}
+    assert all((path.quantizes is not None) is (path.yields is Yields.PACKED) for path in PATHS)
     assert {path.name for path in PATHS if path.yields is Yields.INPUT_GRADIENT} == INPUT_GRADIENTS
     assert {path.name for path in PATHS if path.yields is Yields.BIAS_GRADIENT} == BIAS_GRADIENTS
 
@@ -121,10 +130,41 @@ def test_only_gemv_takes_no_bias_and_only_dequantize_yields_the_weight() -> None
 @pytest.mark.parametrize("mode", Mode)
 def test_a_mode_adds_its_paths_and_takes_none_away(mode: Mode) -> None:
     case = dataclasses.replace(ONE_ROW, bias=True)
-    added = names(dataclasses.replace(case, execution=Execution(mode=mode)), FUSED) - names(case, FUSED)
+    added = names(dataclasses.replace(case, execution=Execution(mode=mode)), WITH_TRITON) - names(case, WITH_TRITON)
     assert added == {path.name for path in PATHS if path.mode is mode and not path.name.endswith("out_opcheck")}
-    assert names(case, FUSED) <= names(dataclasses.replace(case, execution=Execution(mode=mode)), FUSED)
+    assert names(case, WITH_TRITON) <= names(dataclasses.replace(case, execution=Execution(mode=mode)), WITH_TRITON)
     assert bool(added) is (mode is not Mode.CALL)
+
+
+IN_TRITON = dataclasses.replace(ONE_ROW, execution=Execution(mode=Mode.TRITON))
+
+
+def of_triton(case: Case, loaded: Library = WITH_TRITON) -> set[str]:
+    return {name.removeprefix("triton_") for name in names(case, loaded) if name.startswith("triton_")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "missing"),
+    [
+        ("quantization.compress_statistics", True, {"quantize_4bit"}),
+        ("packed", PackedView.TRANSPOSED, {"dequantize_4bit", "dequantize_4bit_inplace"}),
+        ("weight.layout", Layout.IN_OUT, {"gemv_4bit"}),
+        ("execution.grad", True, {"gemv_4bit"}),
+        ("activation.rows", 2, {"gemv_4bit"}),
+        ("execution.default_dtype", FloatDType.BFLOAT16, {"gemv_4bit"}),
+        ("quantization.storage", StorageDType.FLOAT16, set()),
+    ],
+)
+def test_triton_is_asked_for_what_it_has(name: str, value: Any, missing: set[str]) -> None:
+    every = {"quantize_4bit", "dequantize_4bit", "dequantize_4bit_inplace", "gemv_4bit"}
+    assert of_triton(IN_TRITON) == every
+    assert of_triton(fields.replace(IN_TRITON, name, value)) == every - missing
+
+
+def test_triton_is_asked_where_it_can_be_called() -> None:
+    for loaded in (FUSED, LEGACY, CPU, REPACKING):
+        assert not of_triton(IN_TRITON, loaded)
+    assert not of_triton(ONE_ROW)
 
 
 def test_a_path_in_a_mode_says_what_it_is_built_on() -> None:

@@ -54,7 +54,9 @@ def test_rules_that_change_the_weight_are_marked() -> None:
 
 def held(relation: Relation, arm: Arm) -> bool:
     """Whether the relation is one of `arm`, said independently of the rules."""
-    if arm is Arm.DEQUANTIZE:
+    if arm is Arm.TRITON_QUANTIZE:
+        return False
+    if arm in {Arm.DEQUANTIZE, Arm.TRITON_DEQUANTIZE}:
         return relation in {Relation.RERUN, Relation.SCALED_WEIGHT, Relation.HALVED_BLOCKSIZE, Relation.STORAGE_VIEW}
     if relation in ROWS_AND_COLUMNS:
         return arm in {Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE}

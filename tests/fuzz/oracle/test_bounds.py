@@ -12,7 +12,7 @@ import torch
 
 from fuzz.engine.references import product_of_weight
 from fuzz.oracle.arms import Arm
-from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval, narrowest
+from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval, narrowest, triton_dequantize_model
 from fuzz.oracle.model import ErrorModel
 from fuzz.oracle.reference import DecodedWeight, Product, multiply
 from strategies.case import Case, QuantType, Weight
@@ -22,7 +22,7 @@ from tests.fuzz.engine.kernels import How
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 HALVES = [torch.float16, torch.bfloat16]
-PRODUCTS = [Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE, Arm.LINEAR, Arm.CPU_BF16]
+PRODUCTS = [Arm.SIMT, Arm.GEMV, Arm.TENSOR_CORE, Arm.LINEAR, Arm.CPU_BF16, Arm.TRITON_LINEAR]
 PAIRS = [(arm, dtype) for arm in PRODUCTS for dtype in DTYPES if arm is not Arm.TENSOR_CORE or dtype is not torch.float32]
 """Every kernel of a product with every dtype that it takes."""
 ROWS, OUTPUTS = 3, 8
@@ -183,6 +183,27 @@ def test_dense_lies_inside(
         assert_inside(allowed, kernels.dense(data.x, data.weight, data.bias, stored, how(seed)))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("fill", INPUTS)
+def test_triton_s_gemv_lies_inside(fill: Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]], dtype: torch.dtype) -> None:
+    """A weight that is rounded once, from float32 to the activation's dtype, and whatever dense kernel torch takes."""
+    for seed, terms in enumerate(SHORTER):
+        data = make(fill, terms, dtype, seed)
+        data = Input(data.x, data.weight, None)
+        allowed = interval(data.product, model_of(Arm.TRITON_LINEAR, data), dtype)
+        assert_inside(allowed, kernels.dense(data.x, data.weight, None, torch.float32, how(seed)))
+        if dtype is not torch.float32:
+            assert_inside(allowed, kernels.tensor_core(data.x, data.weight, None, torch.float32, how(seed)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_bound_of_triton_s_gemv_is_that_of_one_rounding_of_the_weight(dtype: torch.dtype) -> None:
+    triton = error_model((Arm.TRITON_LINEAR,), dtype, 1, dtype, bias=False)
+    unit = {torch.float32: 2.0**-24, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}[dtype]
+    assert unit + 2.0**-24 <= triton.product < unit + 32 * 2.0**-24 * (1 + unit)
+    assert triton.product <= error_model((Arm.LINEAR,), dtype, 1, dtype, bias=False).product
+
+
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("fill", INPUTS)
 def test_tensor_cores_lie_inside(fill: Callable[[int, torch.Generator], tuple[torch.Tensor, Quantized]], dtype: torch.dtype) -> None:
@@ -316,6 +337,23 @@ def test_dequantized_weights_lie_inside_and_their_neighbours_outside(dtype: torc
     assert not bool(((above >= allowed.low) & (above <= allowed.high))[output != 0].any())
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("smallest", "inside"), [(0.005208333333, True), (0.00520833, True), (0.0052083, False), (0.00520834, False)])
+def test_the_codes_that_triton_writes_lie_inside(dtype: torch.dtype, smallest: float, inside: bool) -> None:  # noqa: FBT001
+    """FP4 as `dequantize_fp4_tree` has it from 0.50.1 on, and up to 0.50.0 with a smallest code of six digits; five are too few."""
+    written = torch.tensor([0.0, smallest, 0.66666667, 1.0, 0.33333333, 0.5, 0.16666667, 0.25])
+    index = torch.arange(16).repeat(64, 1)
+    scales = torch.exp2(_uniform((64,), -3, 3, torch.Generator().manual_seed(2)))
+    right = quantized(index, scales, 16, QuantType.FP4)
+    result = torch.cat((written, -written))[index] * right.scale
+    product = product_of_weight(Case(weight=Weight(out_features=64, in_features=16)), right.decoded)
+    allowed = interval(product, triton_dequantize_model(dtype), dtype)
+    if inside:
+        assert_inside(allowed, result)
+    else:
+        assert bool(((result.double() - allowed.value).abs() > allowed.error).any())
+
+
 @pytest.mark.parametrize(("arm", "dtype"), PAIRS)
 def test_a_block_with_its_neighbours_scale_lies_outside(arm: Arm, dtype: torch.dtype) -> None:
     random = torch.Generator().manual_seed(4)
@@ -366,6 +404,7 @@ def _run(arm: Arm, x: torch.Tensor, weight: Quantized) -> torch.Tensor:
         Arm.TENSOR_CORE: lambda: kernels.tensor_core(x, weight, None, x.dtype, how(1)),
         Arm.LINEAR: lambda: kernels.dense(x, weight, None, x.dtype, how(1)),
         Arm.CPU_BF16: lambda: kernels.cpu_bf16(x, weight, None, how(1)),
+        Arm.TRITON_LINEAR: lambda: kernels.dense(x, weight, None, torch.float32, how(1)),
     }
     return results[arm]().to(x.dtype)
 
