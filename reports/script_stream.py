@@ -49,9 +49,9 @@ def stream_sources(finding: Finding) -> str:
 
 
 def quantized_on_stream(finding: Finding) -> list[str]:
-    """The lines of `quantize_4bit`, on the stream of the Case."""
+    """The lines of a path that quantizes, on the stream of the Case."""
     if not is_on_side_stream(finding):
-        return CALLS["quantize_4bit"](finding.case)
+        return CALLS[finding.path](finding.case)
     return [f"packed, state = call_on_side_stream([weight], lambda: {quantize_call(finding.case)})"]
 
 
