@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fuzz.plugin import CampaignHandle, describe
-from strategies.case import Mode
-from strategies.cases import cases_in
+from strategies.cases import triton_cases
 
 
-@pytest.mark.draws(cases_in(Mode.TRITON), slow=True)
+@pytest.mark.draws(triton_cases(), slow=True)
 def test_triton_functions_do_what_the_ops_are_for(campaign: CampaignHandle, subtests: pytest.Subtests) -> None:
     """No scale but the largest magnitude, no code but a nearest one, no number beyond the rounding of their arithmetic."""
     for finding in campaign.findings():

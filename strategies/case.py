@@ -184,6 +184,10 @@ WRONG_OUTS: Final = OF_OUT - {Misuse.SHARED_OUT}
 """What cannot hold the result at all. Memory that is also read can, if the result is ready before it is written."""
 
 
+OF_SHAPE_OR_DTYPE: Final = frozenset({Misuse.SHORT_OUT, Misuse.LONG_OUT, Misuse.DEEP_OUT, Misuse.OTHER_OUT})
+"""What its shape or its dtype alone tells of, and not where it lies."""
+
+
 class Stream(enum.IntEnum):
     """The random tensors of a Case. It has one seed, from which each stream takes its own."""
 

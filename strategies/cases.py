@@ -10,6 +10,7 @@ from strategies import fields
 from strategies.activations import activations
 from strategies.case import (
     OF_OUT,
+    OF_SHAPE_OR_DTYPE,
     OUT_MEMORIES,
     Case,
     CudaStream,
@@ -41,6 +42,7 @@ _FLAGS = st.booleans()
 _RELATIONS = st.sampled_from([relation for relation in Relation if relation is not Relation.NONE])
 _MISUSES = st.sampled_from([misuse for misuse in Misuse if misuse is not Misuse.NONE and misuse not in OF_OUT])
 _MISUSES_OF_OUT = st.sampled_from([misuse for misuse in Misuse if misuse in OF_OUT])
+_MISUSES_OF_TRITON = st.sampled_from([*([Misuse.NONE] * 28), *(misuse for misuse in Misuse if misuse in OF_SHAPE_OR_DTYPE)])
 _OUT_MEMORIES = st.sampled_from([*([Memory.CONTIGUOUS] * 3), *OUT_MEMORIES])
 _SEEDS = st.integers(0, MAX_DRAWN_SEED)
 _EMPTY = st.sampled_from([None] * 29 + list(fields.SIZES))
@@ -114,6 +116,15 @@ def misused_cases() -> st.SearchStrategy[Case]:
 def wrong_out_cases() -> st.SearchStrategy[Case]:
     """Calls that are right but for the tensor that they are to write to."""
     return st.builds(lambda case, misuse: _wrong(case, Execution(mode=Mode.OUT, misuse=misuse)), _FILLED, _MISUSES_OF_OUT)
+
+
+def triton_cases() -> st.SearchStrategy[Case]:
+    """Any Case for Triton's functions. One in eight hands one of them a tensor of another shape or dtype than it is to write."""
+    return st.builds(_wrong_out_of_triton, cases_in(Mode.TRITON), _MISUSES_OF_TRITON)
+
+
+def _wrong_out_of_triton(case: Case, misuse: Misuse) -> Case:
+    return case if misuse is Misuse.NONE else _wrong(case, Execution(mode=Mode.TRITON, misuse=misuse))
 
 
 def _wrong(case: Case, execution: Execution) -> Case:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strategies import fields
-from strategies.case import OF_OUT, Case, Mode
+from strategies.case import OF_OUT, OF_SHAPE_OR_DTYPE, Case, Mode
 
 _SMALL: Final = 64
 """Sizes below the smallest tile of the tensor-core kernels, which only the tails of their loops see."""
@@ -61,6 +61,7 @@ def _one_row_only(rank: str, rows: str) -> bool:
 
 
 _OF_OUT: Final = frozenset(misuse.value for misuse in OF_OUT)
+_OF_SHAPE_OR_DTYPE: Final = frozenset(misuse.value for misuse in OF_SHAPE_OR_DTYPE)
 _MEMORIES: Final = tuple(name for name in fields.CHOICES if name.startswith("memory."))
 
 _NEVER_TOGETHER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -92,7 +93,10 @@ def _neither_dull(one: str, other: str) -> Callable[[str, str], bool]:
 
 def _other_mode(misuse: str, mode: str) -> bool:
     """What is wrong with an `out` is asked for where there is one, and nothing else that is wrong."""
-    return mode != (Mode.OUT if misuse in _OF_OUT else Mode.CALL).value and misuse != CLASSES["execution.misuse"][0]
+    if misuse == CLASSES["execution.misuse"][0]:
+        return False
+    allowed = {(Mode.OUT if misuse in _OF_OUT else Mode.CALL).value}
+    return mode not in (allowed | {Mode.TRITON.value} if misuse in _OF_SHAPE_OR_DTYPE else allowed)
 
 
 EXCLUDED: Final[Mapping[tuple[str, str], Callable[[str, str], bool]]] = MappingProxyType(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fuzz.engine.verdict import Ruling
-from strategies.case import NON_FINITE, OF_OUT, WRONG_OUTS, Case, Layout, Memory, Misuse, PackedView
+from strategies.case import NON_FINITE, OF_OUT, OF_SHAPE_OR_DTYPE, WRONG_OUTS, Case, Layout, Memory, Misuse, PackedView
 
 if TYPE_CHECKING:
     from fuzz.engine.library import Library
@@ -53,13 +53,9 @@ _CHECKED_OUT_SURFACES: Final = frozenset({"ops.gemv_4bit", "functional.dequantiz
 _COPIED_OUT_SURFACES: Final = frozenset({"functional.matmul_4bit(out=)", "functional.quantize_4bit(out=, absmax=)"})
 OUT_SURFACES: Final = _CHECKED_OUT_SURFACES | _COPIED_OUT_SURFACES
 """Surfaces that are handed a tensor to write to."""
+TRITON_INPLACE: Final = "backends.triton.dequantize_4bit_inplace"
 TRITON_SURFACES: Final = frozenset(
-    {
-        "backends.triton.quantize_4bit",
-        "backends.triton.dequantize_4bit",
-        "backends.triton.dequantize_4bit_inplace",
-        "backends.triton.gemv_4bit",
-    }
+    {"backends.triton.quantize_4bit", "backends.triton.dequantize_4bit", TRITON_INPLACE, "backends.triton.gemv_4bit"}
 )
 """Functions that implement the ops of other devices; neither `functional` nor `Linear4bit` calls them on a GPU of NVIDIA."""
 CALLED_SURFACES: Final = STORED_SURFACES | {"nn.Linear4bit"}
@@ -112,6 +108,12 @@ def _wrong_out(case: Case, library: Library) -> bool:  # noqa: ARG001
 
 
 ROWS: Final = (
+    Row(
+        ruling=Ruling.INVALID,
+        source=('bitsandbytes/backends/triton/ops.py, dequantize_4bit_inplace: "Expected out.shape == ...", "Expected out.dtype == ..."'),
+        when=lambda case, library: case.execution.misuse in OF_SHAPE_OR_DTYPE,  # noqa: ARG005
+        surfaces=frozenset({TRITON_INPLACE}),
+    ),
     Row(
         ruling=Ruling.UNSPECIFIED,
         source=(

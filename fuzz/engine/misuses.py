@@ -17,7 +17,7 @@ from fuzz.engine.calls import Prepared
 from fuzz.engine.contract import STORED_SURFACES
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path, Yields
-from strategies.case import OF_OUT, Case, Misuse, Mode
+from strategies.case import OF_OUT, OF_SHAPE_OR_DTYPE, Case, Misuse, Mode
 from strategies.outs import can_be_spoilt
 
 _OF_DTYPE: Final = frozenset({Misuse.INTEGER_ACTIVATION, Misuse.DOUBLE_ACTIVATION, Misuse.OTHER_BIAS})
@@ -29,7 +29,7 @@ _OF_ACTIVATION: Final = frozenset(
 )
 _OF_BIAS: Final = frozenset({Misuse.SHORT_BIAS, Misuse.LONG_BIAS, Misuse.OTHER_BIAS})
 _ASKED_IN: Final = frozenset({Mode.CALL, Mode.OUT})
-"""Modes in which wrong calls are made: what the others add, such as a backward pass, is not reached by one."""
+"""Modes in which all wrong calls are made: what the others add, such as a backward pass, is not reached by one."""
 
 _FEWEST_OUTPUTS: Final = 2
 
@@ -44,7 +44,7 @@ def concerns(case: Case, path: Path, library: Library) -> bool:
     misuse = case.execution.misuse
     if misuse is Misuse.NONE:
         return True
-    if case.execution.mode not in _ASKED_IN:
+    if case.execution.mode not in _ASKED_IN and not (case.execution.mode is Mode.TRITON and misuse in OF_SHAPE_OR_DTYPE):
         return False
     if misuse in OF_OUT:
         return _is_wrong_out(case, path, library)
@@ -79,6 +79,8 @@ def _is_wrong_out(case: Case, path: Path, library: Library) -> bool:
     misuse = case.execution.misuse
     if path.writes is None or (misuse is Misuse.CPU_OUT and library.device != "cuda"):
         return False
+    if path.mode is Mode.TRITON and misuse not in OF_SHAPE_OR_DTYPE:
+        return False  # it looks at shape and dtype only, and nobody says what becomes of the rest
     if misuse is Misuse.SHARED_OUT:  # the activation has room for the result
         return path.yields is Yields.PRODUCT and not case.is_empty and case.weight.out_features <= case.weight.in_features
     return can_be_spoilt(misuse, path.writes(case))

@@ -15,6 +15,7 @@ from strategies import fields
 from strategies.activations import MAX_DRAWN_ROWS
 from strategies.case import (
     OF_OUT,
+    OF_SHAPE_OR_DTYPE,
     OUT_MEMORIES,
     Activation,
     Case,
@@ -28,7 +29,7 @@ from strategies.case import (
     Relation,
     Weight,
 )
-from strategies.cases import MAX_DRAWN_SEED, cases, cases_in, misused_cases, related_cases, wrong_out_cases
+from strategies.cases import MAX_DRAWN_SEED, cases, cases_in, misused_cases, related_cases, triton_cases, wrong_out_cases
 from strategies.shapes import MAX_DRAWN_ELEMENTS
 from tests.strategies.helpers import draw
 
@@ -97,6 +98,15 @@ def test_each_way_to_be_wrong_is_drawn_in_its_mode(strategy: SearchStrategy[Case
     wrong = draw(strategy, 300)
     assert {case.execution.mode for case in wrong} == {mode}
     assert {case.execution.misuse for case in wrong} == (OF_OUT if mode is Mode.OUT else set(Misuse) - OF_OUT - {Misuse.NONE})
+    assert {case.memory for case in wrong} == {Layouts()}
+
+
+def test_one_case_of_triton_in_eight_hands_over_what_its_shape_or_dtype_tells_of() -> None:
+    asked = draw(triton_cases(), 600)
+    assert {case.execution.mode for case in asked} == {Mode.TRITON}
+    wrong = [case for case in asked if case.execution.misuse is not Misuse.NONE]
+    assert 0.06 < len(wrong) / len(asked) < 0.25
+    assert {case.execution.misuse for case in wrong} == OF_SHAPE_OR_DTYPE
     assert {case.memory for case in wrong} == {Layouts()}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from strategies import fields
 from strategies.case import Case, Mode
-from strategies.cases import cases, cases_in, misused_cases, related_cases, wrong_out_cases
+from strategies.cases import cases, cases_in, misused_cases, related_cases, triton_cases, wrong_out_cases
 from strategies.classes import CLASSES, EXCLUDED, ROW_CLASSES, SIZE_CLASSES, classes_of, pairs, row_class, size_class
 from tests.strategies.helpers import BUSY, draw
 
@@ -50,7 +50,7 @@ def test_pairs_are_in_order_and_leave_out_what_is_excluded() -> None:
 def test_nearly_every_pair_is_drawn_and_none_that_is_excluded() -> None:
     drawn = {
         pair
-        for strategy in (cases(), related_cases(), misused_cases(), wrong_out_cases(), *(cases_in(mode) for mode in Mode))
+        for strategy in (cases(), related_cases(), misused_cases(), wrong_out_cases(), triton_cases(), *(cases_in(mode) for mode in Mode))
         for case in draw(strategy, DRAWS)
         for pair in combinations(sorted(classes_of(case).items()), 2)
     }

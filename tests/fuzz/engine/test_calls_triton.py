@@ -12,18 +12,20 @@ import torch
 
 from fuzz.engine.library import inspect_library
 from fuzz.engine.runner import Selection, run_case
-from fuzz.engine.verdict import PathVerdict, Symptom
+from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from fuzz.oracle.arms import Arm
 from reports.script import write_script
 from strategies import fields
 from strategies.case import (
     BLOCKSIZES,
+    OF_SHAPE_OR_DTYPE,
     Activation,
     Case,
     Execution,
     Fill,
     FloatDType,
     Memory,
+    Misuse,
     Mode,
     Quantization,
     QuantType,
@@ -186,6 +188,22 @@ def test_a_weight_whose_strides_are_ignored_is_quantized_wrongly(monkeypatch: py
     install(monkeypatch, quantize_4bit=ignoring)
     verdict = verdicts(fields.replace(CASE, "memory.weight", memory))[QUANTIZE]
     assert (verdict.symptom, verdict.how) in {(Symptom.WRONG_VALUE, "scales"), (Symptom.WRONG_VALUE, "codes")}
+
+
+@pytest.mark.parametrize("misuse", OF_SHAPE_OR_DTYPE)
+def test_an_out_of_another_shape_or_dtype_is_refused(monkeypatch: pytest.MonkeyPatch, misuse: Misuse) -> None:
+    case = fields.replace(CASE, "execution.misuse", misuse)
+    install(monkeypatch)
+    found = verdicts(case)
+    assert set(found) & set(PATHS) == {INPLACE}
+    assert (found[INPLACE].ruling, found[INPLACE].symptom) == (Ruling.INVALID, None)
+    assert "ValueError: Expected out.shape" in found[INPLACE].got
+    install(monkeypatch, dequantize_4bit_inplace=lambda *_, **__: None)
+    assert verdicts(case)[INPLACE].symptom is Symptom.MISSING_ERROR
+    script = write_script(finding(INPLACE, "missing error", case, surface=SURFACES[INPLACE], ruling="invalid"))
+    assert execute(script)[0] == 1
+    install(monkeypatch)
+    assert execute(script)[0] == 0
 
 
 def test_each_function_is_handed_what_its_op_is(monkeypatch: pytest.MonkeyPatch) -> None:

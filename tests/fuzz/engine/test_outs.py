@@ -21,10 +21,25 @@ from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from reports.script import write_script
 from reports.script_outs import WRITING
 from strategies import fields
-from strategies.case import OF_OUT, OUT_MEMORIES, WRONG_OUTS, Activation, Case, Execution, Fill, Memory, Misuse, Mode, StorageDType, Weight
+from strategies.case import (
+    OF_OUT,
+    OF_SHAPE_OR_DTYPE,
+    OUT_MEMORIES,
+    WRONG_OUTS,
+    Activation,
+    Case,
+    Execution,
+    Fill,
+    Memory,
+    Misuse,
+    Mode,
+    StorageDType,
+    Weight,
+)
 from tests.fuzz.engine.helpers import library
 from tests.reports.helpers import execute, finding
 
+TRITON = "triton_dequantize_4bit_inplace"
 CASE = Case(
     weight=Weight(out_features=6, in_features=64, fill=Fill.NORMAL),
     activation=Activation(leading=(3,), fill=Fill.NORMAL),
@@ -124,10 +139,10 @@ def test_a_kernel_that_takes_a_wrong_tensor_for_a_right_one_writes_to_the_guard(
 @pytest.mark.parametrize(
     ("misuse", "paths"),
     [
-        (Misuse.SHORT_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "gemv_4bit_out"}),
-        (Misuse.LONG_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out"}),
-        (Misuse.DEEP_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out"}),
-        (Misuse.OTHER_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out"}),
+        (Misuse.SHORT_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "gemv_4bit_out", TRITON}),
+        (Misuse.LONG_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out", TRITON}),
+        (Misuse.DEEP_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out", TRITON}),
+        (Misuse.OTHER_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out", TRITON}),
         (Misuse.META_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out"}),
         (Misuse.CPU_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out"}),
         (Misuse.EXPANDED_OUT, {"matmul_4bit_out", "dequantize_4bit_out", "quantize_4bit_out", "gemv_4bit_out"}),
@@ -161,7 +176,10 @@ def test_an_activation_without_room_for_the_result_is_not_shared() -> None:
 def test_an_exception_is_due_unless_the_memory_is_only_read_too(misuse: Misuse) -> None:
     wanted = Ruling.UNSPECIFIED if misuse is Misuse.SHARED_OUT else Ruling.INVALID
     for path in PATHS:
-        if path.writes is not None:
+        if path.name == TRITON:  # it looks at shape and dtype
+            of_triton = Ruling.INVALID if misuse in OF_SHAPE_OR_DTYPE else Ruling.UNSPECIFIED
+            assert contract.rule(case_of(misuse), path.surface, CUDA).ruling is of_triton
+        elif path.writes is not None:
             assert contract.rule(case_of(misuse), path.surface, CUDA).ruling is wanted
         elif path.surface not in contract.OUT_SURFACES:
             assert contract.rule(case_of(misuse), path.surface, CUDA) is contract.rule(CASE, path.surface, CUDA)

@@ -53,6 +53,8 @@ def dequantize_4bit_inplace(  # noqa: PLR0913, PLR0917
     dtype: torch.dtype,
     out: torch.Tensor,
 ) -> None:
+    if out.shape != tuple(shape) or out.dtype != dtype:
+        raise ValueError(f"Expected out.shape == {shape}, out.dtype == {dtype}, got {out.shape}, {out.dtype}")
     out.copy_(dequantize_4bit(A, absmax, blocksize, quant_type, shape, dtype))
 
 
