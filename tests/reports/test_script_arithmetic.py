@@ -23,7 +23,7 @@ from fuzz.selfcheck.subject import path_of
 from reports.finding import Finding
 from reports.script import write_script
 from reports.script_arithmetic import _CHECKS, GRADES
-from reports.script_calls import CALLS, GRADIENTS, WEIGHT_ONLY
+from reports.script_calls import CALLS, GRADIENTS, QUANTIZING, WEIGHT_ONLY
 from strategies import fields
 from strategies.case import Activation, Case, Fill, FloatDType, Layout, PackedView, Quantization, QuantType, Relation, Weight
 from tests.fuzz.engine.subjects import one_changed, prepared_of, related_case
@@ -247,7 +247,7 @@ def _scripts() -> dict[str, str]:
     """A script of every kernel on every path that may run it, in all variants."""
     scripts = {}
     for arm, path, dtype, compressed in itertools.product(Arm, CALLS, FloatDType, (False, True)):
-        if arm.value not in _CHECKS or path in GRADIENTS | {"quantize_4bit"} or (arm is Arm.DEQUANTIZE) != (path in WEIGHT_ONLY):
+        if arm.value not in _CHECKS or path in GRADIENTS | QUANTIZING or (arm is Arm.DEQUANTIZE) != (path in WEIGHT_ONLY):
             continue
         if (arm is Arm.GEMV) == path.startswith("gemv") and takes(arm, dtype):
             case = multiplied(dtype, leading=(1,), compressed=compressed, bias=True)

@@ -16,7 +16,7 @@ from fuzz.engine.relations import RULES
 from fuzz.oracle.arms import Arm
 from reports.finding import Finding
 from reports.script import write_script
-from reports.script_calls import CALLS
+from reports.script_calls import CALLS, QUANTIZING
 from reports.script_relation import _SECOND
 from strategies import fields
 from strategies.case import Activation, Case, Execution, Fill, FloatDType, Quantization, QuantType, Relation, StorageDType
@@ -25,7 +25,7 @@ from tests.fuzz.engine.subjects import ON_ONE_DEVICE, one_changed, related_case,
 from tests.reports.helpers import execute, finding
 from tests.reports.running import alone, calling, lint, ran
 
-PRODUCTS = [path for path in CALLS if path not in {"quantize_4bit", "dequantize_4bit"}]
+PRODUCTS = [path for path in CALLS if path not in QUANTIZING | {"dequantize_4bit"}]
 WEIGHT_RELATIONS = [relation for relation in ON_ONE_DEVICE if Arm.DEQUANTIZE in RULES[relation].arms]
 LINEAR = [relation for relation in ON_ONE_DEVICE if Arm.LINEAR in RULES[relation].arms]
 ONE_ROW = [relation for relation in ON_ONE_DEVICE if Arm.GEMV in RULES[relation].arms and "row" not in relation.value]

@@ -34,7 +34,7 @@ from strategies.case import (
 )
 from tests.fuzz.engine import triton_by_hand
 from tests.fuzz.engine.triton_by_hand import dequantize_4bit, dequantize_4bit_inplace, gemv_4bit, install, quantize_4bit
-from tests.reports.helpers import execute, finding
+from tests.reports.helpers import SYSTEM, execute, finding
 
 LIBRARY = dataclasses.replace(inspect_library("cpu"), triton=True)
 CASE = Case(
@@ -204,6 +204,13 @@ def test_an_out_of_another_shape_or_dtype_is_refused(monkeypatch: pytest.MonkeyP
     assert execute(script)[0] == 1
     install(monkeypatch)
     assert execute(script)[0] == 0
+
+
+@pytest.mark.parametrize(("path", "words"), [*((path, True) for path in PATHS), ("dequantize_4bit", False)])
+def test_a_script_knows_what_triton_says_of_a_lost_context(path: str, words: bool) -> None:  # noqa: FBT001
+    script = write_script(finding(path, "context lost", CASE, system={**SYSTEM, "device": "cuda", "gpu": "NVIDIA H200"}))
+    assert ('"Triton Error [CUDA]" in str(error)' in script) is words
+    assert ("from bitsandbytes.backends.triton import ops as triton_ops" in script) is words
 
 
 def test_each_function_is_handed_what_its_op_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,15 @@ def test_what_the_module_cannot_be_given(executor: OwnExecutor, minimal: Case, r
     assert all(LINEAR not in only for _, only in executor.asked)
 
 
+@pytest.mark.parametrize("path", ["triton_quantize_4bit", "triton_gemv_4bit"])
+def test_nothing_leads_from_the_module_to_triton_s_functions(executor: OwnExecutor, path: str) -> None:
+    minimal = Case(execution=Execution(mode=Mode.TRITON))
+    executor.plants = [Plant("any", lambda _: True, paths=(path, LINEAR))]
+    found = measured(defect(minimal, fields.triggers(minimal), key(path)))
+    assert found.linear4bit == "no: nothing calls the Triton functions on this device but those who import them"
+    assert all(LINEAR not in only for _, only in executor.asked)
+
+
 def test_the_module_calls_quantize_4bit_with_the_same_arguments(executor: OwnExecutor) -> None:
     minimal = Case(quantization=Quantization(compress_statistics=True), weight=Weight(fill=Fill.ONE_HOT))
     of = FailureKey(QUANTIZE_SURFACE, QUANTIZE, Symptom.WRONG_VALUE, "")
