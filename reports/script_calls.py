@@ -277,7 +277,7 @@ def _triton_quantize(case: Case) -> list[str]:
     quantization = case.quantization
     quant_type, blocksize = quantization.quant_type.value, quantization.blocksize
     arguments = f"weight, {blocksize}, {quant_type!r}, torch.{quantization.storage.value}"
-    state = f"absmax=absmax, shape=weight.shape, blocksize={blocksize}, quant_type={quant_type!r}, dtype=weight.dtype"
+    state = f"absmax=absmax, shape=weight.shape, code=None, blocksize={blocksize}, quant_type={quant_type!r}, dtype=weight.dtype"
     return [f"packed, absmax = triton_ops.quantize_4bit({arguments})", f"state = F.QuantState({state})"]
 
 

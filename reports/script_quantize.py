@@ -39,6 +39,9 @@ def _question(finding: Finding) -> tuple[str, str, str]:
     if finding.how == "blocks of statistics":
         blocks = math.ceil(case.weight.elements / case.quantization.blocksize)
         return f"{blocks} blocks of statistics", "state.absmax.numel()", f"got != {blocks}"
+    if finding.how == "more statistics than blocks":
+        blocks = math.ceil(case.weight.elements / case.quantization.blocksize)
+        return f"no more than {blocks} blocks of statistics", "state.absmax.numel()", f"got > {blocks}"
     if finding.how == "shape of the state":
         return f"a state of shape {case.weight.stored_shape}", "tuple(state.shape)", f"got != {case.weight.stored_shape}"
     if finding.symptom == "wrong dtype":

@@ -23,6 +23,7 @@ from fuzz.oracle.reference import NESTED_BLOCKSIZE, nibbles, packed_bytes
 from strategies.case import Case
 
 STATISTICS: Final = "blocks of statistics"
+SURPLUS: Final = "more statistics than blocks"
 
 CODE_TABLE: Final = "code table"
 
@@ -51,7 +52,7 @@ def _judge_surplus(question: Question, prepared: Prepared) -> PathVerdict | None
     blocks, held = _blocks(question.case), prepared.state.absmax.numel()
     if held <= blocks:
         return None
-    return question.answer(Symptom.WRONG_SHAPE, STATISTICS, expected=f"{STATISTICS}: {blocks}", got=str(held))
+    return question.answer(Symptom.WRONG_SHAPE, SURPLUS, expected=f"{STATISTICS}: {blocks}", got=str(held))
 
 
 def _without_surplus(prepared: Prepared) -> Prepared:

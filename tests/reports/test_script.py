@@ -104,7 +104,7 @@ IMPORTS = {
 
 
 QUANTIZE_HOWS = {
-    "wrong shape": ["packed weight too short", "blocks of statistics", "shape of the state"],
+    "wrong shape": ["packed weight too short", "blocks of statistics", "more statistics than blocks", "shape of the state"],
     "wrong dtype": ["dtype of the packed weight"],
     "wrong value": ["code table", "scales", "8-bit map", "offset", "outer scales", "8-bit codes", "codes", "blocks of zeros"],
 }

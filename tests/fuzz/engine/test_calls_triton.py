@@ -132,7 +132,7 @@ def _last_term_left_out(x: torch.Tensor, *rest: Any) -> torch.Tensor:
 
 
 PLANTED: dict[str, tuple[str, dict[str, Callable[..., Any]], Symptom, str]] = {
-    "a scale too many": (QUANTIZE, _quantizer(lambda p, a: (p, _surplus(a))), Symptom.WRONG_SHAPE, "blocks of statistics"),
+    "a scale too many": (QUANTIZE, _quantizer(lambda p, a: (p, _surplus(a))), Symptom.WRONG_SHAPE, "more statistics than blocks"),
     "a scale too few": (QUANTIZE, _quantizer(lambda p, a: (p, a[:-1])), Symptom.WRONG_SHAPE, "blocks of statistics"),
     "a byte too few": (QUANTIZE, _quantizer(lambda p, a: (p[:-1], a)), Symptom.WRONG_SHAPE, "packed weight too short"),
     "another storage": (QUANTIZE, _quantizer(_as_float16), Symptom.WRONG_DTYPE, "dtype of the packed weight"),
