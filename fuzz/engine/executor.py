@@ -94,7 +94,8 @@ class Executor:
         self._queue: deque[_Request] = deque()
         self._numbers = 0
         self._ticket: object | None = None
-        self._recovering: float | None = None  # since when, until the child that took over has answered
+        self._is_fresh = False  # the child took over, and has not answered yet
+        self._asked = 0.0  # when it was asked first
         self.replaced = 0
         self.recovery_seconds = 0.0
         self.ready: Ready | None = None
@@ -179,6 +180,8 @@ class Executor:
         self._take_turn()
         self._numbers += 1
         request.number, request.since = self._numbers, now()
+        if not self._queue:
+            self._asked = request.since
         self._queue.append(request)
         self._send(request)
 
@@ -284,18 +287,18 @@ class Executor:
         self._give_back()  # a start takes long enough for others to get on
         self._child = self._take_child()
         self.recovery_seconds += now() - began
+        self._is_fresh, self._asked = True, now()
         if self._queue:
             self._take_turn()
-            self._recovering = now()
         for request in self._queue:
             request.since, request.verdicts = now(), []
             self._send(request)
 
     def _recovered(self) -> None:
         """The first answer of a child costs a quarter of a second on a GPU, which is a part of what the end of the last one costs."""
-        if self._recovering is not None:
-            self.recovery_seconds += now() - self._recovering
-            self._recovering = None
+        if self._is_fresh:
+            self.recovery_seconds += now() - self._asked
+            self._is_fresh = False
 
     def _take_child(self) -> Child:
         """A child that is ready: the oldest spare if there is one. Then start new spares."""

@@ -229,6 +229,7 @@ def test_a_launch_that_the_call_itself_says_was_refused_is_an_exception_like_any
     assert judge_error(question(ruling), RefusedLaunchError("CUDA error: invalid argument", left=False)).symptom is symptom
 
 
+@pytest.mark.parametrize("ruling", Ruling)
 def test_a_capture_that_failed_is_nobodys_and_no_lost_context(ruling: Ruling) -> None:
     verdict = judge_error(question(ruling), CaptureError("while it was captured: RuntimeError: CUBLAS_STATUS_EXECUTION_FAILED"))
     assert (verdict.symptom, verdict.how, verdict.ends_child) == (None, CAPTURE_FAILED, True)
