@@ -81,13 +81,18 @@ class Condition:
         return turn(case)
 
     def resembles(self, other: Condition) -> bool:
-        """Whether both are about the same choices, fills apart, and about sizes of which one at least is the same, or about none.
+        """Whether both are about the same choices, fills apart, and about sizes of which one at least is the same.
 
-        Which tensor needs a fill to show a defect depends on the sizes.
+        One of them may be about no sizes if there are choices that are the same, or both: where only a Case of some size
+        shows a defect, it may be the one dimension's or the other's. Which tensor needs a fill for that depends on it too.
         """
         fills = set(fields.FILLS)
-        sizes = self.sizes.keys() & other.sizes.keys() or not self.sizes.keys() | other.sizes.keys()
-        return self.choices.keys() - fills == other.choices.keys() - fills and bool(sizes)
+        choices, others = self.choices.keys() - fills, other.choices.keys() - fills
+        if choices != others:
+            return False
+        if self.sizes and other.sizes:
+            return bool(self.sizes.keys() & other.sizes.keys())
+        return bool(choices) or not (self.sizes or other.sizes)
 
     def _choices_neutral(self, case: Case) -> Iterator[Case]:
         yield from _neutral(case, [name for name in self.choices if name not in fields.FILLS])

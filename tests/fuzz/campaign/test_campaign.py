@@ -15,13 +15,27 @@ from fuzz.campaign.budget import Budget
 from fuzz.campaign.campaign import CLOSING, MOST_WAITING, Campaign, Progress
 from fuzz.campaign.mixture import Property
 from fuzz.engine.executor import Executor, HarnessError
-from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
+from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.triage.bug import Failure
 from fuzz.triage.investigate import Investigator
 from fuzz.triage.known import load
 from fuzz.triage.reduce import OutOfTime
 from fuzz.triage.suspects import Suspects
-from strategies.case import Activation, Case, Execution, FloatDType, Layout, PackedView, Quantization, QuantType, StorageDType, Weight
+from strategies.case import (
+    Activation,
+    Case,
+    Execution,
+    FloatDType,
+    Layout,
+    Layouts,
+    Memory,
+    Mode,
+    PackedView,
+    Quantization,
+    QuantType,
+    StorageDType,
+    Weight,
+)
 from tests.fuzz.campaign.obedient import BLOCKSIZES, BREAKING, case, serve
 from tests.fuzz.engine.fake_child import Do
 from tests.fuzz.triage import planted
@@ -151,6 +165,28 @@ def test_paths_that_end_children_rest_when_recovery_takes_too_much_time(executor
     monkeypatch.setattr(executor, "recovery_seconds", 1000.0)
     run(executor, Recorder(needs=100.0), Do.EXIT, Do.ANSWER)
     assert ["matmul_4bit"] in skipped
+
+
+class BlockedByTwo(PlantedExecutor):
+    """Of two elements, the path that comes first fails for another reason."""
+
+    def _verdicts(self, case: Case, only: Sequence[str] | None) -> Iterator[PathVerdict]:
+        if case.weight.elements != 2:
+            yield from super()._verdicts(case, only)
+        else:
+            right = PathVerdict(path="dequantize_4bit", surface="functional.dequantize_4bit", ruling=Ruling.VALID, source="a test")
+            yield dataclasses.replace(right, symptom=Symptom.WRONG_SHAPE)
+
+
+def test_a_defect_that_needs_some_elements_has_one_name_whichever_dimension_has_them() -> None:
+    several = Plant("several", lambda case: case.memory.out is Memory.STRIDED and case.weight.elements > 1, paths=("dequantize_4bit_out",))
+    recorder = Recorder()
+    campaign = Campaign(BlockedByTwo([several]), Budget(3600.0), recorder)  # type: ignore[arg-type]
+    layouts, execution = Layouts(out=Memory.STRIDED), Execution(mode=Mode.OUT)
+    for out, in_ in [(4, 64), (62, 2)]:
+        campaign.replay([Case(weight=Weight(out_features=out, in_features=in_), memory=layouts, execution=execution)])
+    names = [candidate.bug.triggers for candidate in recorder.candidates if candidate.bug.key.path == "dequantize_4bit_out"]
+    assert names == [{"memory.out": "strided", "weight.in_features": "large"}]
 
 
 def test_a_path_rests_where_what_is_known_ends_the_child_and_works_where_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -369,7 +369,9 @@ def test_two_that_leave_nothing_cannot_be_taken_back() -> None:
         (on_sizes(out="odd"), Condition(IN_OUT.choices, ODD_OUT.sizes), False),
         (Condition(IN_OUT.choices, ODD_OUT.sizes), Condition({"weight.layout": frozenset(Layout)}, ODD_OUT.sizes), True),
         (IN_OUT, IN_OUT, True),
+        (IN_OUT, Condition(IN_OUT.choices, ODD_OUT.sizes), True),
         (Condition(), Condition(), True),
+        (Condition(), ODD_OUT, False),
     ],
 )
 def test_conditions_resemble_each_other_by_their_fields(one: Condition, other: Condition, resembles: bool) -> None:  # noqa: FBT001
