@@ -95,12 +95,13 @@ def _misaligned(case: Case, library: Library) -> bool:  # noqa: ARG001
     return case.weight.in_features % case.quantization.blocksize != 0
 
 
-_MAY_BE_TAKEN: Final = frozenset({Misuse.HALF_ABSMAX, Misuse.OTHER_BIAS})
+MAY_BE_TAKEN: Final = frozenset({Misuse.HALF_ABSMAX, Misuse.OTHER_BIAS})
+"""Misuses of which no document says whether they are any."""
 """What a function may convert, or add as it is: releases before 0.50 add any bias to the result of one row."""
 
 
 def _misused(case: Case, library: Library) -> bool:  # noqa: ARG001
-    return case.execution.misuse not in {Misuse.NONE, *_MAY_BE_TAKEN, *OF_OUT}
+    return case.execution.misuse not in {Misuse.NONE, *MAY_BE_TAKEN, *OF_OUT}
 
 
 def _wrong_out(case: Case, library: Library) -> bool:  # noqa: ARG001
@@ -171,7 +172,7 @@ ROWS: Final = (
     Row(
         ruling=Ruling.UNSPECIFIED,
         source="no document says which dtypes the scales of a QuantState and a bias must have; some functions convert or refuse them",
-        when=lambda case, library: case.execution.misuse in _MAY_BE_TAKEN,  # noqa: ARG005
+        when=lambda case, library: case.execution.misuse in MAY_BE_TAKEN,  # noqa: ARG005
         surfaces=STORED_SURFACES,
     ),
     Row(

@@ -14,7 +14,7 @@ from typing import Final
 import torch
 
 from fuzz.engine.calls import Prepared
-from fuzz.engine.contract import STORED_SURFACES
+from fuzz.engine.contract import MAY_BE_TAKEN, STORED_SURFACES
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path, Yields
 from strategies.case import OF_OUT, OF_SHAPE_OR_DTYPE, Case, Misuse, Mode
@@ -37,6 +37,9 @@ LINEAR: Final = "nn.Linear4bit"
 
 _PRODUCTS_OF_TORCH: Final = frozenset({"dequantize_linear"})
 """Paths whose product is torch's: what it makes of an activation or a bias says nothing about the library."""
+
+MAY_BE_RIGHT: Final = frozenset({*MAY_BE_TAKEN, Misuse.SHARED_OUT})
+"""Misuses after which a result may be right, and is judged."""
 
 
 def concerns(case: Case, path: Path, library: Library) -> bool:

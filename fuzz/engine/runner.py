@@ -23,7 +23,7 @@ from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.judge_values import judge_values
 from fuzz.engine.launches import launched
 from fuzz.engine.library import Library
-from fuzz.engine.misuses import concerns, misused
+from fuzz.engine.misuses import MAY_BE_RIGHT, concerns, misused
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.pending import PENDING_CYCLES, SIDE_CYCLES, call_on_side_stream, call_while_pending, read_by_calls
 from fuzz.engine.provocation import Provocation
@@ -181,12 +181,22 @@ def _judge_numbers(question: Question, finished: Finished, subject: _Subject, ru
 
 
 def _selected(case: Case, library: Library, only: Collection[str] | None) -> Iterator[Path]:
-    wanted = set(paths.BY_NAME) if only is None else set(only)
-    for name in list(wanted):
+    asked = set(paths.BY_NAME) if only is None else set(only)
+    concerned = {path.name for path in paths.PATHS if path.takes(case, library) and concerns(case, path, library)}
+    if case.execution.misuse in MAY_BE_RIGHT:  # then numbers are judged, which may be wrong for a reason of another path
+        concerned |= _with_required(concerned & asked, case, library)
+    wanted = concerned & _with_required(asked, case, library)
+    return (path for path in paths.PATHS if path.name in wanted and path.takes(case, library))
+
+
+def _with_required(names: Collection[str], case: Case, library: Library) -> set[str]:
+    """The same, and what has to run before them."""
+    found = set(names)
+    for name in names:
         while required := required_by(paths.BY_NAME[name], case, library):
-            wanted.add(required)
+            found.add(required)
             name = required  # noqa: PLW2901 - follows the chain of requirements
-    return (path for path in paths.PATHS if path.name in wanted and path.takes(case, library) and concerns(case, path, library))
+    return found
 
 
 def _explained(path: Path, case: Case, library: Library, failed: dict[str, Symptom | None]) -> bool:

@@ -152,3 +152,11 @@ def test_wrong_calls_are_made_in_no_other_mode(mode: Mode) -> None:
     """What they would be judged by is right for the operands that a Case has, and not for the wrong ones."""
     case = Case(bias=True, weight=Weight(out_features=65, in_features=128), execution=Execution(mode=mode, misuse=Misuse.OTHER_BIAS))
     assert not any(concerns(case, path, LIBRARY) for path in PATHS)
+
+
+@pytest.mark.parametrize(("misuse", "judged"), [(Misuse.OTHER_BIAS, True), (Misuse.SHORT_BIAS, False)])
+def test_where_numbers_are_judged_what_comes_before_a_path_is_run_too(misuse: Misuse, *, judged: bool) -> None:
+    """Otherwise a dense product would be blamed for the weight that `dequantize_4bit` returned."""
+    ran = [verdict.path for verdict in run_case(case_of(misuse), LIBRARY, lambda _: None)]
+    assert "matmul_4bit" in ran
+    assert ("dequantize_4bit" in ran) is judged
