@@ -76,11 +76,16 @@ def what_happens(finding: Finding) -> str:
     return "\n".join([*lines, *_certainty(finding)])
 
 
+_OF_TORCH: Final = ("Memcpy", "Memset", "at::native::", "cublas")
+"""Parts of the names of kernels that torch launches around those of the library."""
+
+
 def _kernels(finding: Finding) -> list[str]:
     """How sure it is, and which kernel ran."""
     lines = [_GRADES[finding.grade]] if finding.grade in _GRADES else []
     if finding.kernels:
-        names = ", ".join(code(name.split("(")[0]) for name in dict.fromkeys(finding.kernels))
+        own = [name for name in finding.kernels if not any(part in name for part in _OF_TORCH)]
+        names = ", ".join(code(name.split("(")[0]) for name in dict.fromkeys(own or finding.kernels))
         lines.append(f"Kernels that were launched: {names}.")
     elif finding.arms:
         lines.append(f"Kernel by the dispatch rule: {' or '.join(prose(arm) for arm in finding.arms)}.")

@@ -331,6 +331,8 @@ def _quantize_once(
         return None, question.answer(Symptom.MISSING_ERROR, expected="a Python exception that names the problem", got=got)
     verdict = judge_quantized(question, prepared)
     if verdict.symptom in {None, Symptom.WRONG_VALUE} and _is_on_side_stream(question):
+        # Which number is wrong first where poison was quantized is chance. The code table is not made of any.
+        verdict = verdict if verdict.how == CODE_TABLE else dataclasses.replace(verdict, how="")
         # What may have been made of poison says nothing about the calls that read it.
         with ambient(question.case):
             prepared = call()

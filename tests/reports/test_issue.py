@@ -269,3 +269,16 @@ def test_the_title_is_one_line_whatever_the_failure_says(how: str) -> None:
     line = title(finding(how=how, surface=how, triggers={how: how}))
     assert len(lines_of(line)) == len(line.splitlines()) == 1
     assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("kernels", "named"),
+    [
+        (("void kGemv<float>(int)", "Memcpy DtoD (Device -> Device)", "void at::native::fill<4>(int)"), "`void kGemv<float>`"),
+        (("Memcpy DtoD", "void cublasLt::splitKreduce<32>()"), "`Memcpy DtoD`, `void cublasLt::splitKreduce<32>`"),
+    ],
+)
+def test_what_torch_launches_around_the_kernels_of_the_library_is_named_only_where_there_is_nothing_else(
+    kernels: tuple[str, ...], named: str
+) -> None:
+    assert f"Kernels that were launched: {named}." in issue(kernels=kernels)
