@@ -10,7 +10,7 @@ from benchmarks import throughput
 from benchmarks.floor import Job
 from benchmarks.mix import drawn
 from benchmarks.throughput import Measured
-from fuzz.engine.executor import HarnessError
+from fuzz.engine.executor import HarnessError, Ready
 from fuzz.engine.verdict import CaseResult, PathVerdict, Ruling, Symptom
 from strategies.case import Case
 
@@ -24,6 +24,9 @@ class Executor:
 
     def __init__(self) -> None:
         self.ran: list[Case] = []
+
+    def start(self) -> Ready:
+        return Ready(library={}, system={"device": "cpu"}, note="", seconds=0.0)
 
     def run(self, case: Case) -> CaseResult:
         self.ran.append(case)
