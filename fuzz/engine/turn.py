@@ -2,7 +2,7 @@
 
 On some machines, when a kernel loses its context while another process has kernels running on the same GPU, the driver
 halts both for about five seconds: it did on one machine with an H200, and does not on another, where no Case of up to three
-busy processes took longer than 0.3 s while 42 contexts were lost (both driver 580). So children work side by side until one
+busy processes took longer than 0.4 s while 42 contexts were lost (both driver 580). So children work side by side until one
 was halted, and from then on in turns.
 """
 
