@@ -53,7 +53,7 @@ on which what is known acts, and as long as nothing is known of them on all Case
 
 ENDING_SHARE: Final = 0.4
 """Part of the time that has passed which investigating failures that end the child may take: each trial that fails costs a
-child, on a GPU a hundred times what another trial costs. Beyond it they wait, and the search goes on."""
+child, on an H200 0.3 s where another trial takes 0.015. Beyond it they wait, and the search goes on."""
 
 REGION_LIMIT: Final = 15.0
 """Seconds for seeing whether what was found is a part of what is known."""

@@ -11,18 +11,19 @@ from typing import Final
 
 import torch
 
+from fuzz.oracle.ordered import LANES, PER_LANE
 from strategies.case import Case
 
 CPU: Final = torch.device("cpu")
 
 MOST_ELEMENTS: Final = 2**15
-"""Elements of a weight that are judged on the CPU."""
+"""Elements of a weight that are judged on the CPU. Both limits come from counting operations, and were not measured."""
 
 MOST_TERMS: Final = 2**19
 """Terms of all sums of a product that is judged on the CPU, where sums are emulated in groups of `GROUP`."""
 
-GROUP: Final = 1024
-"""Terms to which a sum is filled up when a kernel's order is emulated (`fuzz.oracle.ordered`)."""
+GROUP: Final = LANES * PER_LANE
+"""Terms to which a sum is filled up when a kernel's order is emulated."""
 
 
 def desk_for(case: Case, device: torch.device) -> torch.device:
