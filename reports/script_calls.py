@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from reports.script_outs import OUTS, activation_of, packed_out
-from strategies.case import WRONG_OUTS, Case, Layout, Memory, Misuse, PackedView, StorageDType, Stream
+from strategies.case import Case, Layout, Memory, PackedView, StorageDType, Stream
+from strategies.misuse import WRONG_OUTS, Misuse
 
 COMPILER: Final = "aot_eager"
 """The backend of `fuzz.engine.compiling`, for those that must not import torch."""

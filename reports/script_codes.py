@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from reports.finding import Finding
+from reports.script_calls import quantize_call
 from reports.script_reference import code_table
 
 _NEAR_TIE: Final = "2 * (5 * 2**-24 + 5e-6)"
@@ -125,7 +126,19 @@ def _wrong_codes8(finding: Finding) -> list[str]:
     ]
 
 
+def _wrong_in_time(finding: Finding) -> list[str]:
+    """Of a call whose weight was still being written: against the same call now that it is written."""
+    return [
+        "def numbers(packed, state):",
+        "    data = packed.detach().cpu().clone(memory_format=torch.contiguous_format).view(torch.uint8)",
+        "    return torch.cat((data.flatten().double(), state.absmax.cpu().flatten().double()))  # codes, then scales",
+        f"expected, got = numbers(*{quantize_call(finding.case)}), numbers(packed, state)",
+        "wrong = (got != expected) & ~(got.isnan() & expected.isnan())",
+    ]
+
+
 _CHECKS: Final[dict[str, Callable[[Finding], list[str]]]] = {
+    "": _wrong_in_time,
     "scales": _wrong_scales,
     "codes": _wrong_codes,
     "blocks of zeros": _wrong_zeros,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from strategies.case import Case, FloatDType, Memory, Misuse
+from strategies.case import Case, FloatDType, Memory
+from strategies.misuse import Misuse
 from strategies.outs import Shape, dtype_of_out, shape_of_out
 
 _COMMENTS: Final = {

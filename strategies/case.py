@@ -15,6 +15,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from strategies.misuse import Misuse
+
 FORMAT_VERSION: Final = 1
 """Version of the JSON form. It changes when an old file would be read with another meaning."""
 
@@ -149,43 +151,6 @@ class CudaStream(enum.Enum):
 
     DEFAULT = "default"  # the legacy default stream, which has done everything that the call reads
     SIDE = "side"  # a stream of the caller's, which has yet to write what the call reads, and does so before the call's kernels
-
-
-class Misuse(enum.Enum):
-    """What is wrong with a call on purpose. `fuzz.engine.misuses` does it."""
-
-    NONE = "none"
-    SHORT_ACTIVATION = "short_activation"  # one feature less than the weight has
-    LONG_ACTIVATION = "long_activation"  # one more
-    INTEGER_ACTIVATION = "integer_activation"  # of dtype int32
-    DOUBLE_ACTIVATION = "double_activation"  # of dtype float64
-    CPU_ACTIVATION = "cpu_activation"  # in the memory of the CPU, while everything else is on the GPU
-    SHORT_BIAS = "short_bias"  # one output less
-    LONG_BIAS = "long_bias"  # one more
-    OTHER_BIAS = "other_bias"  # of another floating dtype than the activation
-    SHORT_PACKED = "short_packed"  # the first half of the packed weight
-    SHORT_ABSMAX = "short_absmax"  # without the scale of the last block
-    HALF_ABSMAX = "half_absmax"  # scales of dtype float16
-    FOREIGN_STATE = "foreign_state"  # of a weight with twice as many outputs
-    SHORT_OUT = "short_out"  # an `out` whose last dimension is one smaller than the result's
-    LONG_OUT = "long_out"  # one larger
-    DEEP_OUT = "deep_out"  # with one dimension more, of two, in front
-    OTHER_OUT = "other_out"  # of another dtype than the result
-    META_OUT = "meta_out"  # on the device "meta", where nothing is stored
-    CPU_OUT = "cpu_out"  # in the memory of the CPU, while everything else is on the GPU
-    EXPANDED_OUT = "expanded_out"  # of which all elements are the same one
-    SHARED_OUT = "shared_out"  # in the memory of the activation
-
-
-OF_OUT: Final = frozenset(misuse for misuse in Misuse if misuse.value.endswith("_out"))
-"""What is wrong with the tensor that a result is written to."""
-
-WRONG_OUTS: Final = OF_OUT - {Misuse.SHARED_OUT}
-"""What cannot hold the result at all. Memory that is also read can, if the result is ready before it is written."""
-
-
-OF_SHAPE_OR_DTYPE: Final = frozenset({Misuse.SHORT_OUT, Misuse.LONG_OUT, Misuse.DEEP_OUT, Misuse.OTHER_OUT})
-"""What its shape or its dtype alone tells of, and not where it lies."""
 
 
 class Stream(enum.IntEnum):

@@ -8,24 +8,9 @@ from hypothesis import strategies as st
 
 from strategies import fields
 from strategies.activations import activations
-from strategies.case import (
-    OF_OUT,
-    OF_SHAPE_OR_DTYPE,
-    OUT_MEMORIES,
-    Case,
-    CudaStream,
-    Execution,
-    Fill,
-    FloatDType,
-    Layout,
-    Layouts,
-    Memory,
-    Misuse,
-    Mode,
-    Relation,
-    Weight,
-)
+from strategies.case import OUT_MEMORIES, Case, CudaStream, Execution, Fill, FloatDType, Layout, Layouts, Memory, Mode, Relation, Weight
 from strategies.layouts import layouts
+from strategies.misuse import OF_OUT, OF_SHAPE_OR_DTYPE, Misuse
 from strategies.quantization import packed_views, quantizations
 from strategies.shapes import weight_sizes
 

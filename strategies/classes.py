@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 from strategies import fields
-from strategies.case import OF_OUT, OF_SHAPE_OR_DTYPE, Case, Mode
+from strategies.case import Case, Mode
+from strategies.misuse import OF_OUT, OF_SHAPE_OR_DTYPE
 
 _SMALL: Final = 64
 """Sizes below the smallest tile of the tensor-core kernels, which only the tails of their loops see."""

@@ -25,13 +25,13 @@ from strategies.case import (
     FloatDType,
     Layout,
     Memory,
-    Misuse,
     Mode,
     PackedView,
     QuantType,
     Relation,
     StorageDType,
 )
+from strategies.misuse import ALIKE, Misuse
 
 CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     "execution.grad": (False, True),
@@ -64,9 +64,6 @@ a layout or a dtype is not kept because a duller fill needs it."""
 
 QUESTIONS: Final = ("execution.mode", "execution.relation", "execution.misuse")
 """Fields that say what is asked and not of what: another value is another question, and a failure there another failure."""
-
-ALIKE: Final = frozenset({"execution.misuse"})
-"""Fields of which no value but the neutral one is duller than another: to go from one to the next is no step of a reduction."""
 
 FILLS: Final = ("activation.fill", "weight.fill")
 DIMENSIONS: Final = ("weight.out_features", "weight.in_features")
@@ -142,9 +139,25 @@ def neutral(name: str) -> Any:
 
 
 def duller(name: str, value: Any) -> tuple[Any, ...]:
-    """The values of a choice field that are duller than `value`, the dullest first."""
+    """The values of a choice field that are duller than `value`, the dullest first.
+
+    One way to make a wrong call is no duller than another, unless one missing check lets both through.
+    """
+    if name == "execution.misuse" and value is not neutral(name):
+        family = alike(name, value)
+        return (neutral(name), *family[: family.index(value)])
     choices = CHOICES[name]
-    return choices[: min(choices.index(value), 1)] if name in ALIKE else choices[: choices.index(value)]
+    return choices[: choices.index(value)]
+
+
+def alike(name: str, value: Any) -> tuple[Any, ...]:
+    """The values of a choice field that may be the same defect as `value`, itself included, in the order of preference.
+
+    Of `QUESTIONS` that is `value` alone, but for wrong calls that one missing check lets through.
+    """
+    if name not in QUESTIONS:
+        return CHOICES[name][1:]
+    return next((family for family in ALIKE if value in family), (value,)) if name == "execution.misuse" else (value,)
 
 
 def canonical(case: Case) -> Case:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from strategies.case import FloatDType, Misuse
+from strategies.case import FloatDType
+from strategies.misuse import Misuse
 
 Shape = tuple[int, ...]
 

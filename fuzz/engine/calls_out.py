@@ -10,7 +10,7 @@ from fuzz.engine.calls import Prepared, gemv_arguments, in_view
 from fuzz.engine.guarded import Guarded
 from fuzz.engine.outs import out_for, packed_out_for
 from fuzz.engine.tensors import STORAGE_DTYPES
-from strategies.case import WRONG_OUTS
+from strategies.misuse import WRONG_OUTS
 
 
 def matmul_out(prepared: Prepared) -> torch.Tensor:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fuzz.engine.verdict import Ruling
-from strategies.case import NON_FINITE, OF_OUT, OF_SHAPE_OR_DTYPE, WRONG_OUTS, Case, Layout, Memory, Misuse, PackedView
+from strategies.case import NON_FINITE, Case, Layout, Memory, PackedView
+from strategies.misuse import OF_OUT, OF_SHAPE_OR_DTYPE, WRONG_OUTS, Misuse
 
 if TYPE_CHECKING:
     from fuzz.engine.library import Library

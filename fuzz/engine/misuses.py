@@ -17,7 +17,8 @@ from fuzz.engine.calls import Prepared
 from fuzz.engine.contract import MAY_BE_TAKEN, STORED_SURFACES
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path, Yields
-from strategies.case import OF_OUT, OF_SHAPE_OR_DTYPE, Case, Misuse, Mode
+from strategies.case import Case, Mode
+from strategies.misuse import OF_OUT, OF_SHAPE_OR_DTYPE, Misuse
 from strategies.outs import can_be_spoilt
 
 _OF_DTYPE: Final = frozenset({Misuse.INTEGER_ACTIVATION, Misuse.DOUBLE_ACTIVATION, Misuse.OTHER_BIAS})

@@ -11,8 +11,9 @@ import torch
 from fuzz.engine.calls import Prepared
 from fuzz.engine.guarded import Guarded
 from fuzz.engine.tensors import FLOAT_DTYPES
-from strategies.case import WRONG_OUTS, FloatDType, Misuse
+from strategies.case import FloatDType
 from strategies.memory import LAYOUTS
+from strategies.misuse import WRONG_OUTS, Misuse
 from strategies.outs import dtype_of_out, shape_of_out
 
 _DEVICES: Final = {Misuse.META_OUT: "meta", Misuse.CPU_OUT: "cpu"}

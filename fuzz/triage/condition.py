@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from fuzz.engine.contract import is_ambiguous
-from fuzz.triage.sizes import SizeRule, SizeRuleError, parse
+from fuzz.triage.sizes import ZERO, SizeRule, SizeRuleError, parse
 from strategies import fields
 from strategies.case import NON_FINITE, Case, CaseError, Fill, Layout
 
@@ -91,7 +91,8 @@ class Condition:
         if choices != others:
             return False
         if self.sizes and other.sizes:
-            return bool(self.sizes.keys() & other.sizes.keys())
+            empty = ZERO in self.sizes.values() and ZERO in other.sizes.values()  # a weight without elements is one, either way
+            return empty or bool(self.sizes.keys() & other.sizes.keys())
         return bool(choices) or not (self.sizes or other.sizes)
 
     def _choices_neutral(self, case: Case) -> Iterator[Case]:

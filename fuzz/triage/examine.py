@@ -113,9 +113,7 @@ def other_view(case: Case) -> Case:
 def _failing_values(case: Case, name: str, ask: Ask) -> Iterator[Any]:
     value = fields.get(case, name)
     yield value
-    if name in fields.QUESTIONS:
-        return
-    for other in fields.CHOICES[name][1:]:
+    for other in fields.alike(name, value):
         # What cannot be told counts as failing, so that it is neutralised when it is met.
         if other != value and _outcome(case, name, other, ask) is not Outcome.PASSES:
             yield other

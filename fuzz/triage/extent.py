@@ -111,7 +111,7 @@ def _variants(case: Case, name: str) -> Iterator[tuple[Any, Case]]:
     value = fields.get(case, name)
     values = SIZES if name in fields.SIZES else fields.CHOICES[name]
     if name in fields.QUESTIONS:
-        values = (fields.neutral(name),)
+        values = (fields.neutral(name), *fields.alike(name, value))
     for other in values:
         if other == value:
             continue

@@ -98,6 +98,7 @@ class _Reducer:
         for _ in range(MAX_ROUNDS):
             before = self.best
             self._turn_around()
+            self._empty_rows()
             self._scale_blocks()
             for name in fields.CHOICES:
                 if trade and name in fields.FILLS:
@@ -162,6 +163,12 @@ class _Reducer:
         turned = {"weight.out_features": weight.in_features, "weight.in_features": weight.out_features, "weight.layout": Layout.OUT_IN}
         fills = dict.fromkeys((weight.fill, *TURNED_FILLS))
         any(self._try_sizes({**shape, "weight.fill": fill}) for shape in (turned, row) for fill in fills)
+
+    def _empty_rows(self) -> None:
+        """Rows without elements in place of no rows: what a weight without elements does has one name."""
+        weight = self.best.weight
+        if not weight.out_features:
+            self._try_sizes({"weight.out_features": weight.in_features, "weight.in_features": 0})
 
     def _trade(self) -> bool:
         """A smaller size for a larger one, for failures that need so much of both together.

@@ -87,6 +87,21 @@ def test_a_script_on_a_side_stream_fails_for_a_call_on_another_and_not_for_a_rig
     assert ran(found(path, fields.replace(case, "execution.stream", CudaStream.DEFAULT)))[0] == 0
 
 
+@pytest.mark.parametrize("nested", NESTED)
+def test_a_weight_that_is_read_too_early_is_told_by_all_numbers_together(
+    cuda: FakeCuda,
+    monkeypatch: pytest.MonkeyPatch,
+    nested: bool,  # noqa: FBT001
+) -> None:
+    """Which number is wrong first is chance, so that the finding names none."""
+    case = dataclasses.replace(SIDE, quantization=Quantization(compress_statistics=nested))
+    assert ran(found("quantize_4bit", case, how=""))[0] == 0
+    monkeypatch.setattr(functional, "quantize_4bit", on_another_stream(cuda, functional.quantize_4bit))
+    status, output = ran(found("quantize_4bit", case, how=""))
+    assert status == 1, output
+    assert "are wrong" in output
+
+
 def first_input(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """A function that keeps a copy of the input of its first call."""
     copies: list[torch.Tensor] = []

@@ -17,7 +17,6 @@ from strategies.case import (
     Layout,
     Layouts,
     Memory,
-    Misuse,
     Mode,
     PackedView,
     Quantization,
@@ -26,6 +25,7 @@ from strategies.case import (
     StorageDType,
     Weight,
 )
+from strategies.misuse import Misuse
 
 Drawn = TypeVar("Drawn")
 

@@ -13,23 +13,9 @@ from hypothesis.strategies import SearchStrategy
 
 from strategies import fields
 from strategies.activations import MAX_DRAWN_ROWS
-from strategies.case import (
-    OF_OUT,
-    OF_SHAPE_OR_DTYPE,
-    OUT_MEMORIES,
-    Activation,
-    Case,
-    CudaStream,
-    FloatDType,
-    Layout,
-    Layouts,
-    Memory,
-    Misuse,
-    Mode,
-    Relation,
-    Weight,
-)
+from strategies.case import OUT_MEMORIES, Activation, Case, CudaStream, FloatDType, Layout, Layouts, Memory, Mode, Relation, Weight
 from strategies.cases import MAX_DRAWN_SEED, cases, cases_in, misused_cases, related_cases, triton_cases, wrong_out_cases
+from strategies.misuse import OF_OUT, OF_SHAPE_OR_DTYPE, Misuse
 from strategies.shapes import MAX_DRAWN_ELEMENTS
 from tests.strategies.helpers import draw
 

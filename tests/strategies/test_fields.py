@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import fields
-from strategies.case import MAX_DIMENSION, Activation, Case, CaseError, Fill, FloatDType, Layout, QuantType, Weight
+from strategies.case import MAX_DIMENSION, Activation, Case, CaseError, Fill, FloatDType, Layout, QuantType, Relation, StorageDType, Weight
 from strategies.cases import cases, related_cases
+from strategies.misuse import Misuse
 from tests.strategies.helpers import BUSY, dotted_names
 
 EVERY = (*fields.CHOICES, *fields.SIZES)
@@ -219,6 +220,22 @@ def test_duller_values_come_before_and_the_dullest_first(name: str) -> None:
     choices = fields.CHOICES[name]
     assert fields.duller(name, choices[0]) == ()
     assert fields.duller(name, choices[-1]) == (choices[:1] if name == "execution.misuse" else choices[:-1])
+    assert all(fields.duller(name, value)[0] == choices[0] for value in choices[1:])
+
+
+def test_a_wrong_call_is_duller_than_another_only_if_one_check_is_missing_for_both() -> None:
+    assert fields.duller("execution.misuse", Misuse.META_OUT) == (Misuse.NONE, Misuse.DEEP_OUT, Misuse.OTHER_OUT)
+    assert fields.duller("execution.misuse", Misuse.SHORT_ACTIVATION) == (Misuse.NONE, Misuse.LONG_ACTIVATION)
+    assert fields.duller("execution.misuse", Misuse.DOUBLE_ACTIVATION) == (Misuse.NONE,)
+
+
+def test_what_may_be_the_same_defect() -> None:
+    assert fields.alike("weight.layout", Layout.IN_OUT) == (Layout.IN_OUT,)
+    assert fields.alike("quantization.storage", StorageDType.FLOAT16) == tuple(StorageDType)[1:]
+    assert fields.alike("execution.relation", Relation.SIGN) == (Relation.SIGN,)
+    assert fields.alike("execution.misuse", Misuse.SHORT_ABSMAX) == (Misuse.SHORT_ABSMAX,)
+    families = [fields.alike("execution.misuse", misuse) for misuse in Misuse if misuse is not Misuse.NONE]
+    assert all(fields.alike("execution.misuse", misuse) == family for family in families for misuse in family)
 
 
 def test_triggers_of_the_neutral_case_are_none() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from strategies.case import OF_OUT, FloatDType, Misuse
+from strategies.case import FloatDType
+from strategies.misuse import OF_OUT, Misuse
 from strategies.outs import Shape, can_be_spoilt, dtype_of_out, shape_of_out
 
 SHAPED = {Misuse.SHORT_OUT: (3, 5), Misuse.LONG_OUT: (3, 7), Misuse.DEEP_OUT: (2, 3, 6)}
@@ -37,6 +38,6 @@ def test_a_tensor_can_be_wrong_where_another_one_would_be_right(misuse: Misuse, 
     assert can_be_spoilt(misuse, shape) is possible
 
 
-@pytest.mark.parametrize("misuse", OF_OUT)
+@pytest.mark.parametrize("misuse", sorted(OF_OUT, key=str))
 def test_a_tensor_without_elements_is_never_wrong(misuse: Misuse) -> None:
     assert not can_be_spoilt(misuse, (0, 4))

@@ -18,20 +18,19 @@ from reports.script import write_script
 from strategies import fields
 from strategies.case import (
     BLOCKSIZES,
-    OF_SHAPE_OR_DTYPE,
     Activation,
     Case,
     Execution,
     Fill,
     FloatDType,
     Memory,
-    Misuse,
     Mode,
     Quantization,
     QuantType,
     StorageDType,
     Weight,
 )
+from strategies.misuse import OF_SHAPE_OR_DTYPE, Misuse
 from tests.fuzz.engine import triton_by_hand
 from tests.fuzz.engine.triton_by_hand import dequantize_4bit, dequantize_4bit_inplace, gemv_4bit, install, quantize_4bit
 from tests.reports.helpers import SYSTEM, execute, finding

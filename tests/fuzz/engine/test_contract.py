@@ -26,7 +26,8 @@ from fuzz.engine.library import Library
 from fuzz.engine.paths import PATHS, QUANTIZE_SURFACE
 from fuzz.engine.verdict import Ruling
 from strategies import fields
-from strategies.case import Case, Execution, Layout, Layouts, Memory, Misuse, PackedView, Quantization, StorageDType, Weight
+from strategies.case import Case, Execution, Layout, Layouts, Memory, PackedView, Quantization, StorageDType, Weight
+from strategies.misuse import Misuse
 from tests.fuzz.engine.helpers import FUSED, LEGACY, library
 
 CAST = "nn.Linear4bit.to(dtype)"

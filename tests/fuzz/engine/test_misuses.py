@@ -17,7 +17,8 @@ from fuzz.engine.runner import run_case
 from fuzz.engine.tensors import build
 from fuzz.engine.verdict import Ruling
 from reports.script import write_script
-from strategies.case import OF_OUT, Activation, Case, Execution, Fill, Misuse, Mode, Quantization, Weight
+from strategies.case import Activation, Case, Execution, Fill, Mode, Quantization, Weight
+from strategies.misuse import OF_OUT, Misuse
 from tests.reports.helpers import execute, finding
 
 WRONG = [misuse for misuse in Misuse if misuse is not Misuse.NONE and misuse not in OF_OUT]

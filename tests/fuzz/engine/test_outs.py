@@ -21,21 +21,8 @@ from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from reports.script import write_script
 from reports.script_outs import WRITING
 from strategies import fields
-from strategies.case import (
-    OF_OUT,
-    OF_SHAPE_OR_DTYPE,
-    OUT_MEMORIES,
-    WRONG_OUTS,
-    Activation,
-    Case,
-    Execution,
-    Fill,
-    Memory,
-    Misuse,
-    Mode,
-    StorageDType,
-    Weight,
-)
+from strategies.case import OUT_MEMORIES, Activation, Case, Execution, Fill, Memory, Mode, StorageDType, Weight
+from strategies.misuse import OF_OUT, OF_SHAPE_OR_DTYPE, WRONG_OUTS, Misuse
 from tests.fuzz.engine.helpers import library
 from tests.reports.helpers import execute, finding
 

@@ -32,6 +32,7 @@ from strategies.case import (
     Relation,
     Weight,
 )
+from strategies.misuse import Misuse
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
 from tests.fuzz.triage.suspecting import LINEAR, MATMUL, key
 
@@ -191,6 +192,14 @@ def test_a_relation_is_varied_only_against_none_and_only_where_it_is_broken(exec
     of = key(MATMUL, Symptom.BROKEN_RELATION, "sign")
     record = by_name(measured(defect(minimal, {"execution.relation": "sign"}, of)))["execution.relation"]
     assert (record.fails, record.passes) == (("sign",), ("none",))
+
+
+def test_wrong_calls_are_varied_where_one_check_may_be_missing_for_all(executor: OwnExecutor) -> None:
+    executor.plants = [Plant("out", lambda case: case.execution.misuse in {Misuse.DEEP_OUT, Misuse.META_OUT})]
+    minimal = Case(execution=Execution(misuse=Misuse.DEEP_OUT))
+    record = by_name(measured(defect(minimal, {"execution.misuse": "deep_out"})))["execution.misuse"]
+    assert record.fails == ("deep_out", "meta_out")
+    assert record.passes == ("none", "other_out", "cpu_out", "expanded_out", "short_out", "long_out")
 
 
 def test_the_paths_are_those_of_the_defect(executor: OwnExecutor) -> None:

@@ -17,6 +17,7 @@ from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE, paths_in, selection
 from strategies import fields
 from strategies.case import Case, Fill, FloatDType, Layout, Mode, Quantization, QuantType, StorageDType, Weight
+from strategies.misuse import ALIKE, Misuse
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
 from tests.fuzz.triage.suspecting import GEMV, LINEAR, MATMUL, bug, failure, key, pattern
 
@@ -226,6 +227,33 @@ def test_a_second_region_of_a_defect_belongs_to_it() -> None:
     again = searcher.investigate(failure(key(), start))
     assert isinstance(again, Investigation)
     assert searcher.region_of(again) is known
+
+
+@pytest.mark.parametrize(("first", "second"), [((0, 5), (5, 0)), ((5, 0), (0, 5))])
+def test_a_weight_without_elements_is_one_defect_in_either_dimension(first: tuple[int, int], second: tuple[int, int]) -> None:
+    def of(sizes: tuple[int, int]) -> Case:
+        return Case(weight=Weight(out_features=sizes[0], in_features=sizes[1]))
+
+    empty = Plant("empty", lambda case: not case.weight.elements)
+    known = known_as(found([empty], case=of(first)))
+    assert known.triggers == {"weight.in_features": "zero"}
+    searcher, _ = investigator([empty], known)
+    again = searcher.investigate(failure(key(), of(second)))
+    assert again is known or (isinstance(again, Investigation) and searcher.region_of(again) is known)
+
+
+def test_a_missing_check_is_one_defect_and_what_another_check_refuses_is_not_of_it() -> None:
+    """`out` is taken whatever its shape, dtype or device; the length of an activation is another matter."""
+    wrong_outs = next(family for family in ALIKE if Misuse.DEEP_OUT in family)
+    unchecked = Plant("out", lambda case: case.execution.misuse in wrong_outs and case.execution.misuse is not Misuse.SHORT_OUT)
+    lengths = Plant("lengths", lambda case: case.execution.misuse is Misuse.SHORT_ACTIVATION)
+    names = set()
+    for misuse in set(wrong_outs) - {Misuse.SHORT_OUT}:
+        result = found([unchecked, lengths], case=fields.replace(BUSY, "execution.misuse", misuse))
+        assert result.examined.condition.choices == {"execution.misuse": frozenset(wrong_outs) - {Misuse.SHORT_OUT}}
+        names.add(known_as(result).signature)
+    names.add(known_as(found([unchecked, lengths], case=fields.replace(BUSY, "execution.misuse", Misuse.SHORT_ACTIVATION))).signature)
+    assert {name.rpartition("execution.misuse=")[2] for name in names} == {"deep_out", "short_activation"}
 
 
 def test_other_values_of_the_same_fields_are_another_defect_where_no_way_leads_from_one_to_the_other() -> None:

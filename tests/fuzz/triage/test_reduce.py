@@ -20,7 +20,6 @@ from strategies.case import (
     Fill,
     FloatDType,
     Layout,
-    Misuse,
     PackedView,
     Quantization,
     QuantType,
@@ -28,6 +27,7 @@ from strategies.case import (
     Weight,
 )
 from strategies.cases import cases
+from strategies.misuse import ALIKE, Misuse
 
 BUSY = Case(
     weight=Weight(out_features=300, in_features=1001, layout=Layout.IN_OUT, dtype=FloatDType.BFLOAT16, fill=Fill.CANCELLING),
@@ -202,6 +202,25 @@ def test_a_call_that_is_wrong_in_one_way_is_not_reduced_to_one_that_is_wrong_in_
     start = Case(execution=Execution(misuse=Misuse.SHORT_ABSMAX), bias=True)
     reduced = reduce_case(start, lambda case: case.execution.misuse is not Misuse.NONE)
     assert reduced.case == Case(execution=Execution(misuse=Misuse.SHORT_ABSMAX))
+
+
+@pytest.mark.parametrize("family", ALIKE, ids=lambda family: family[0].value)
+def test_calls_that_one_missing_check_lets_through_are_reduced_to_the_same_one(family: tuple[Misuse, ...]) -> None:
+    for misuse in family:
+        reduced = reduce_case(Case(execution=Execution(misuse=misuse)), lambda case: case.execution.misuse is not Misuse.NONE)
+        assert reduced.case.execution.misuse is family[0]
+
+
+@pytest.mark.parametrize("sizes", [(0, 5), (0, 64), (7, 0)])
+@pytest.mark.parametrize("layout", Layout)
+def test_a_weight_without_elements_has_empty_rows(layout: Layout, sizes: tuple[int, int]) -> None:
+    start = Case(weight=Weight(out_features=sizes[0], in_features=sizes[1], layout=layout))
+    assert reduce_case(start, lambda case: case.is_empty).case == Case(weight=Weight(in_features=0))
+
+
+def test_no_rows_stay_where_empty_ones_do_not_fail() -> None:
+    start = Case(weight=Weight(out_features=0, in_features=7))
+    assert reduce_case(start, lambda case: case.weight.out_features == 0).case == Case(weight=Weight(out_features=0))
 
 
 def test_a_duller_fill_that_hides_the_failure_does_not_hold_on_to_the_layout() -> None:
