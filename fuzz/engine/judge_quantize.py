@@ -14,7 +14,7 @@ from fuzz.engine.calls import Prepared
 from fuzz.engine.desk import desk_for
 from fuzz.engine.judge import Question
 from fuzz.engine.tensors import STORAGE_DTYPES
-from fuzz.engine.verdict import Grade, PathVerdict, Symptom
+from fuzz.engine.verdict import TOO_SHORT, Grade, PathVerdict, Symptom
 from fuzz.oracle import quantizing
 from fuzz.oracle.codebooks import dynamic_map
 from fuzz.oracle.operands import Nested, block_scales_float32, code_table
@@ -83,7 +83,7 @@ def _judge_sizes(question: Question, prepared: Prepared) -> PathVerdict | None:
     held = prepared.packed.numel() * prepared.packed.element_size()
     if held < needed:
         expected, got = f"room for {case.weight.elements} elements: {needed} bytes", f"{held} bytes"
-        return question.answer(Symptom.WRONG_SHAPE, "packed weight too short", expected=expected, got=got)
+        return question.answer(Symptom.WRONG_SHAPE, TOO_SHORT, expected=expected, got=got)
     for symptom, name, expected, got in checks:
         if expected != got:
             return question.answer(symptom, name, expected=f"{name}: {expected}", got=str(got))
@@ -93,8 +93,6 @@ def _judge_sizes(question: Question, prepared: Prepared) -> PathVerdict | None:
 def _judge_numbers(question: Question, prepared: Prepared) -> PathVerdict | None:
     weight = prepared.weight.detach()
     weight = weight.to(desk_for(question.case, weight.device))
-    if not bool(weight.isfinite().all()):
-        return None  # no document says what becomes of infinities and NaN
     for name, check in _checks(question, prepared, weight):
         worst = check()
         if worst is not None:
@@ -108,8 +106,10 @@ def _checks(question: Question, prepared: Prepared, weight: torch.Tensor) -> Ite
     """Names of what is checked, and the checks, each of which relies on those before it."""
     case, state = question.case, prepared.state
     blocksize, table = case.quantization.blocksize, code_table(case.quantization.quant_type)
-    decoded = block_scales_float32(state)[Nested.SEPARATE]
     yield CODE_TABLE, lambda: _differs(table, state.code.detach().cpu(), torch.zeros(()))
+    if not bool(weight.isfinite().all()):
+        return  # no document says what becomes of infinities and NaN
+    decoded = block_scales_float32(state)[Nested.SEPARATE]
     if state.state2 is None:
         yield "scales", lambda: quantizing.wrong_scales(weight, blocksize, decoded)
     else:

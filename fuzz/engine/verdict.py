@@ -32,6 +32,9 @@ ENDING: Final = frozenset({Symptom.PROCESS_DIED, Symptom.HANG, Symptom.CONTEXT_L
 """Symptoms after which the child is gone."""
 
 
+TOO_SHORT: Final = "packed weight too short"
+"""What `how` says where `quantize_4bit` made too little room for its codes."""
+
 CAPTURE_FAILED: Final = "capture failed"
 """What `how` says of a verdict without a symptom whose call could not be captured as a CUDA graph."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
 from fuzz.triage.condition import Condition
+from fuzz.triage.kinds import may_follow
 from fuzz.triage.known import KnownIssue
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE
 from reports.errors import ErrorGrid
@@ -83,7 +84,7 @@ class Bug:
 
     def concerns(self, key: FailureKey) -> bool:
         """Whether a failure of this kind may be this defect's."""
-        return key.path in self.paths and (key.symptom, key.how) == (self.key.symptom, self.key.how)
+        return key.path in self.paths and ((key.symptom, key.how) == (self.key.symptom, self.key.how) or may_follow(key, self.key))
 
     def link(self, key: FailureKey) -> None:
         """Take a failure of another path as this defect's, from now on."""

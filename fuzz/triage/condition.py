@@ -55,7 +55,7 @@ class Condition:
     def ways_back(self, case: Case) -> Iterator[Case]:
         """All that `taken_back` may be, the best first: what is ambiguous comes last, because no path takes it."""
         ambiguous = []
-        for change in (self._choices_neutral, self._sizes_harmless, self._fills_neutral):
+        for change in (self._choices_neutral, self.harmless_sizes, self._fills_neutral):
             for changed in self._as_stored_too(case, change):
                 if self.holds(changed):
                     continue
@@ -86,14 +86,16 @@ class Condition:
         One of them may be about no sizes if there are choices that are the same, or both: where only a Case of some size
         shows a defect, it may be the one dimension's or the other's. Which tensor needs a fill for that depends on it too.
         """
-        fills = set(fields.FILLS)
-        choices, others = self.choices.keys() - fills, other.choices.keys() - fills
-        if choices != others:
+        if not self.same_choices(other):
             return False
         if self.sizes and other.sizes:
             empty = ZERO in self.sizes.values() and ZERO in other.sizes.values()  # a weight without elements is one, either way
             return empty or bool(self.sizes.keys() & other.sizes.keys())
-        return bool(choices) or not (self.sizes or other.sizes)
+        return bool(self.choices.keys() - set(fields.FILLS)) or not (self.sizes or other.sizes)
+
+    def same_choices(self, other: Condition) -> bool:
+        """Whether both are about the same choices, fills apart."""
+        return self.choices.keys() - set(fields.FILLS) == other.choices.keys() - set(fields.FILLS)
 
     def _choices_neutral(self, case: Case) -> Iterator[Case]:
         yield from _neutral(case, [name for name in self.choices if name not in fields.FILLS])
@@ -101,7 +103,8 @@ class Condition:
     def _fills_neutral(self, case: Case) -> Iterator[Case]:
         yield from _neutral(case, [name for name in self.choices if name in fields.FILLS])
 
-    def _sizes_harmless(self, case: Case) -> Iterator[Case]:
+    def harmless_sizes(self, case: Case) -> Iterator[Case]:
+        """The Case with one size for which its rule does not hold, for every such size."""
         blocksize = case.quantization.blocksize
         for name, rule in self.sizes.items():
             for size in rule.harmless(fields.get(case, name), blocksize):

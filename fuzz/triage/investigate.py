@@ -14,9 +14,10 @@ from typing import Final
 
 from fuzz.engine.verdict import CaseResult, FailureKey, Outcome, PathVerdict, Symptom
 from fuzz.triage.bug import Failure, Suspect
-from fuzz.triage.condition import all_taken_back
+from fuzz.triage.condition import Condition, all_taken_back
 from fuzz.triage.examine import Ask, Effort, Examined, examine
 from fuzz.triage.kin import kin_of, unexplained
+from fuzz.triage.kinds import root_of
 from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
 from fuzz.triage.suspects import Suspects, acts
 from fuzz.triage.verify import OTHER_PATHS
@@ -75,6 +76,8 @@ class Investigator:
         try:
             if not reduction.finished:
                 raise OutOfTime  # noqa: TRY301 - one way out for both
+            if (root := root_of(reduction.case, key, self._run)) is not None:
+                return self._by_its_root(failure, *root)
             kin = kin_of(reduction.case, key, self._run)
             before = list(itertools.takewhile(lambda path: path != key.path, OTHER_PATHS)) if key.path in OTHER_PATHS else []
             for path in (path for path in before if path in kin):
@@ -100,6 +103,12 @@ class Investigator:
         self._seen.clear()
         return Investigation(key, reduction, examined, frozenset(kin), verdict)
 
+    def _by_its_root(self, failure: Failure, case: Case, verdict: PathVerdict) -> Investigation | Suspect | Failure:
+        """The defect behind an earlier kind of failure, which has nothing before it in the end."""
+        root = dataclasses.replace(failure, key=FailureKey.of(verdict), case=case, verdict=verdict, first=failure.drawn)
+        acting = self._suspects.acting(root.key, case)
+        return acting[0] if acting else self.investigate(root)
+
     def region_of(self, found: Investigation) -> Suspect | None:
         """What is known already, if this is another region of it.
 
@@ -108,7 +117,7 @@ class Investigator:
         """
         resembling = self._suspects.resembling(found.key, found.examined.condition)
         if not resembling:
-            return None
+            return self._in_the_same_kernel(found)
         others = [suspect for suspect in self._suspects.concerning(found.key) if suspect not in resembling]
 
         def fails(case: Case) -> bool:
@@ -116,6 +125,30 @@ class Investigator:
 
         end = reduce_case(found.reduction.case, fails).case
         return next((suspect for suspect in resembling if acts(suspect, end)), None)
+
+    def _in_the_same_kernel(self, found: Investigation) -> Suspect | None:
+        """A defect of this run that asks for the same choices, where the sizes of both only say when one kernel runs.
+
+        So it is where a dispatch rule has an "or" in it: several rows, or a row that is no whole number of blocks.
+        """
+        condition = found.examined.condition
+        arms = self._dispatched(found.reduction.case, condition, found.key)
+        for bug in self._suspects.bugs if arms else ():
+            alike = bug.concerns(found.key) and bug.key.path == found.key.path and bug.regions[0].same_choices(condition)
+            if alike and self._dispatched(bug.minimal, bug.regions[0], bug.key) == arms:
+                return bug
+        return None
+
+    def _dispatched(self, case: Case, condition: Condition, key: FailureKey) -> frozenset[str]:
+        """The kernels that `case` may run, if with a harmless size it always passes in others; none if not."""
+        arms, beside = self._arms(case, key), list(condition.harmless_sizes(case))
+        passes = all(self._run(other, key).outcome(key) is Outcome.PASSES for other in beside)
+        apart = all(theirs and not theirs & arms for theirs in (self._arms(other, key) for other in beside))
+        return arms if beside and passes and apart else frozenset()
+
+    def _arms(self, case: Case, key: FailureKey) -> frozenset[str]:
+        """The kernels that the key's path may run, by the rule of dispatch."""
+        return frozenset(arm for verdict in self._run(case, key).verdicts if verdict.path == key.path for arm in verdict.arms)
 
     def _same(self, case: Case, key: FailureKey, first: FailureKey) -> Suspect | None:
         """What is known of the path `first` and explains the failure on `key`'s path too."""

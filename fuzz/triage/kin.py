@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
-from fuzz.triage.examine import refilled
+from fuzz.triage.examine import other_view, refilled
 from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import QUANTIZE, paths_in
 from strategies.case import Case
@@ -42,9 +42,11 @@ def _failing(case: Case, other: FailureKey, own: PathVerdict | None, run: Run) -
     # Which numbers leave the range depends on a kernel's order of sums.
     fillings = refilled(case, NUMBERS) if other.symptom is Symptom.RANGE_DIVERGENCE else ()
     for filled in (case, *fillings):
-        failure = run(filled, other).failure(other)
+        # Before 0.50 the module takes one view of the packed weight and the functions the other.
+        seen = filled if run(filled, other).ran(other) else other_view(filled)
+        failure = run(seen, other).failure(other)
         if failure is not None and may_share_a_kernel(failure, own):
-            yield filled
+            yield seen
 
 
 def may_share_a_kernel(one: PathVerdict, other: PathVerdict | None) -> bool:

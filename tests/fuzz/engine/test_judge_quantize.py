@@ -20,6 +20,7 @@ from fuzz.engine.runner import QUANTIZE_PATH
 from fuzz.engine.tensors import FLOAT_DTYPES, Inputs, build
 from fuzz.engine.verdict import Grade, PathVerdict, Ruling, Symptom
 from fuzz.oracle.codebooks import CODES, dynamic_map
+from strategies import fields
 from strategies.case import BLOCKSIZES, Case, Fill, FloatDType, Layout, Quantization, QuantType, StorageDType, Weight
 from tests.fuzz.engine.helpers import FUSED, packed_indices, question_of
 
@@ -161,7 +162,9 @@ def assert_wrong(prepared: Prepared, how: str, index: int, count: int = 1) -> Pa
     return verdict
 
 
-@pytest.mark.parametrize("case", [CASE, NESTED])
+@pytest.mark.parametrize(
+    "case", [CASE, NESTED, fields.replace(CASE, "weight.fill", Fill.NAN), fields.replace(NESTED, "weight.fill", Fill.INFINITE)]
+)
 def test_a_wrong_entry_of_the_code_table(case: Case) -> None:
     prepared = quantized(case)
     table = put(prepared.state.code, 5, float(prepared.state.code[5]) * (1 + 2.0**-23))

@@ -377,7 +377,8 @@ def test_quiet_silences_warnings_and_the_log_of_bitsandbytes() -> None:
         logger.setLevel(level)
 
 
-def test_after_a_wrong_code_table_the_published_one_is_handed_on(loaded: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fill", [CASE.weight.fill, Fill.NAN, Fill.INFINITE])
+def test_after_a_wrong_code_table_the_published_one_is_handed_on(loaded: Library, monkeypatch: pytest.MonkeyPatch, fill: Fill) -> None:
     """Otherwise a kernel that reads the stored table would be blamed for what `quantize_4bit` stored."""
     handed: list[torch.Tensor] = []
     quantize, dequantize = functional.quantize_4bit, functional.dequantize_4bit
@@ -393,7 +394,7 @@ def test_after_a_wrong_code_table_the_published_one_is_handed_on(loaded: Library
 
     monkeypatch.setattr(functional, "quantize_4bit", rounded)
     monkeypatch.setattr(functional, "dequantize_4bit", spied)
-    verdicts = run(CASE, loaded, ("dequantize_4bit",))
+    verdicts = run(fields.replace(CASE, "weight.fill", fill), loaded, ("dequantize_4bit",))
     assert (verdicts["quantize_4bit"].symptom, verdicts["quantize_4bit"].how) == (Symptom.WRONG_VALUE, "code table")
     assert verdicts["dequantize_4bit"].symptom is None
     assert torch.equal(handed[0], code_table(QuantType.NF4))

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Rul
 from fuzz.triage.bug import Failure
 from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import paths_in
-from strategies.case import Case
+from strategies.case import Case, PackedView
 from strategies.cases import cases
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -46,9 +46,15 @@ class PlantedExecutor:
     """Answers as `Executor` does, at once.
 
     Of several defects on a path the first decides the symptom, and after one that ends the child nothing more is run.
+
+    Attributes:
+        dispatch: the kernels of a Case, on every path.
+        views: the view of the packed weight that a path takes; others take both.
     """
 
     plants: Sequence[Plant]
+    dispatch: Callable[[Case], tuple[str, ...]] = lambda _: ()
+    views: Mapping[str, PackedView] = field(default_factory=dict)
     runs: int = 0
     watchdog: float = 20.0
     recovery_seconds: float = 0.0
@@ -79,16 +85,18 @@ class PlantedExecutor:
 
     def _verdicts(self, case: Case, only: Sequence[str] | None) -> Iterator[PathVerdict]:
         for path, surface in paths_in(case.execution.mode).items():
-            if only is None or path in only:
+            if (only is None or path in only) and self.views.get(path, case.packed) is case.packed:
                 verdict = self._verdict(case, path, surface)
                 yield verdict
                 if verdict.symptom in ENDING:
                     return
 
     def _verdict(self, case: Case, path: str, surface: str) -> PathVerdict:
-        right = PathVerdict(path=path, surface=surface, ruling=Ruling.VALID, source="a test")
+        right = PathVerdict(path=path, surface=surface, ruling=Ruling.VALID, source="a test", arms=self.dispatch(case))
         acting = [plant for plant in self.plants if path in plant.paths and plant.condition(case)]
-        return dataclasses.replace(right, symptom=acting[0].symptom, how=acting[0].how, arms=acting[0].arms) if acting else right
+        if not acting:
+            return right
+        return dataclasses.replace(right, symptom=acting[0].symptom, how=acting[0].how, arms=acting[0].arms or right.arms)
 
 
 @dataclass

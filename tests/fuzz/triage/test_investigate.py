@@ -16,7 +16,7 @@ from fuzz.triage.reduce import OutOfTime
 from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE, paths_in, selection
 from strategies import fields
-from strategies.case import Case, Fill, FloatDType, Layout, Mode, Quantization, QuantType, StorageDType, Weight
+from strategies.case import Case, Fill, FloatDType, Layout, Mode, PackedView, Quantization, QuantType, StorageDType, Weight
 from strategies.misuse import ALIKE, Misuse
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
 from tests.fuzz.triage.suspecting import GEMV, LINEAR, MATMUL, bug, failure, key, pattern
@@ -27,6 +27,7 @@ BUSY = Case(
     bias=True,
     seed=7,
 )
+MATMUL_OUT = "matmul_4bit_out"
 WIDE = Plant("wide", lambda case: case.weight.in_features >= 100 and case.bias)
 
 
@@ -254,6 +255,69 @@ def test_a_missing_check_is_one_defect_and_what_another_check_refuses_is_not_of_
         names.add(known_as(result).signature)
     names.add(known_as(found([unchecked, lengths], case=fields.replace(BUSY, "execution.misuse", Misuse.SHORT_ACTIVATION))).signature)
     assert {name.rpartition("execution.misuse=")[2] for name in names} == {"deep_out", "short_activation"}
+
+
+def test_a_defect_is_named_after_the_first_kind_of_failure_that_it_shows() -> None:
+    """Small weights lose the context, larger ones are taken without a word: in either order it is one defect."""
+
+    def turned(case: Case) -> bool:
+        return case.weight.layout is Layout.IN_OUT
+
+    lost = Plant("lost", lambda case: turned(case) and case.weight.in_features < 8, symptom=Symptom.CONTEXT_LOST)
+    through = Plant("through", turned, symptom=Symptom.MISSING_ERROR)
+    missing, gone = key(symptom=Symptom.MISSING_ERROR), key(symptom=Symptom.CONTEXT_LOST)
+    small = Case(weight=Weight(layout=Layout.IN_OUT, in_features=3, out_features=5))
+    result = found([lost, through], gone, small)
+    assert (result.key, result.examined.triggers) == (missing, {"weight.layout": "in_out", "weight.in_features": "large"})
+    known = known_as(found([lost, through], missing, fields.replace(small, "weight.in_features", 70)))
+    assert known.signature == known_as(result).signature
+    assert investigator([lost, through], known)[0].investigate(failure(gone, small)) is known
+
+
+DEEP_OUT = fields.replace(fields.replace(BUSY, "execution.mode", Mode.OUT), "execution.misuse", Misuse.DEEP_OUT)
+
+
+def dispatched(case: Case) -> tuple[str, ...]:
+    """One row of whole blocks goes to gemv."""
+    return ("gemv",) if case.activation.rows == 1 and case.weight.in_features % 64 == 0 else ("linear",)
+
+
+def test_what_fails_wherever_one_kernel_runs_is_one_defect() -> None:
+    """Several rows, or a row that is no whole number of blocks: the dispatch rule says "or"."""
+    taken = Plant("taken", lambda case: "linear" in dispatched(case), (MATMUL_OUT,), Symptom.MISSING_ERROR)
+    of = key(MATMUL_OUT, Symptom.MISSING_ERROR)
+    known = known_as(found([taken], of, DEEP_OUT))
+    searcher, executor = investigator([taken], known)
+    executor.dispatch = dispatched
+    several = fields.replace(fields.replace(DEEP_OUT, fields.ROWS, 3), "weight.in_features", 128)
+    assert not known.regions[0].holds(several)
+    again = searcher.investigate(failure(of, several))
+    assert isinstance(again, Investigation)
+    assert known_as(again).signature != known.signature
+    assert searcher.region_of(again) is known
+
+
+def test_two_defects_of_one_kernel_stay_two() -> None:
+    """There the sizes do not say which kernel runs: odd ones fail in it, and even ones pass."""
+    plants = [Plant("odd", lambda case: case.weight.in_features % 2 == 1), Plant("rows", lambda case: case.activation.rows >= 3)]
+    known = known_as(found(plants[:1], case=BUSY))
+    searcher, executor = investigator(plants, known)
+    executor.dispatch = lambda _: ("simt",)
+    several = fields.replace(fields.replace(BUSY, fields.ROWS, 7), "weight.in_features", 128)
+    again = searcher.investigate(failure(key(), several))
+    assert isinstance(again, Investigation)
+    assert searcher.region_of(again) is None
+
+
+@pytest.mark.parametrize("seen", [LINEAR, MATMUL])
+def test_a_defect_of_paths_that_take_other_views_is_named_after_the_first_too(seen: str) -> None:
+    plant = dataclasses.replace(WIDE, paths=(MATMUL, LINEAR))
+    searcher, executor = investigator([plant])
+    executor.views = {MATMUL: PackedView.TRANSPOSED, LINEAR: PackedView.RETURNED}
+    result = searcher.investigate(failure(key(seen), fields.replace(BUSY, "packed", executor.views[seen])))
+    assert isinstance(result, Investigation)
+    assert result.key == key(MATMUL)
+    assert result.paths == {MATMUL, LINEAR}
 
 
 def test_other_values_of_the_same_fields_are_another_defect_where_no_way_leads_from_one_to_the_other() -> None:
