@@ -132,12 +132,9 @@ class Investigator:
         So it is where a dispatch rule has an "or" in it: several rows, or a row that is no whole number of blocks.
         """
         condition = found.examined.condition
-        arms = self._dispatched(found.reduction.case, condition, found.key)
-        for bug in self._suspects.bugs if arms else ():
-            alike = bug.concerns(found.key) and bug.key.path == found.key.path and bug.regions[0].same_choices(condition)
-            if alike and self._dispatched(bug.minimal, bug.regions[0], bug.key) == arms:
-                return bug
-        return None
+        alike = [bug for bug in self._suspects.bugs if bug.key == found.key and bug.regions[0].same_choices(condition)]
+        arms = self._dispatched(found.reduction.case, condition, found.key) if alike else frozenset()
+        return next((bug for bug in alike if arms and self._dispatched(bug.minimal, bug.regions[0], bug.key) == arms), None)
 
     def _dispatched(self, case: Case, condition: Condition, key: FailureKey) -> frozenset[str]:
         """The kernels that `case` may run, if with a harmless size it always passes in others; none if not."""

@@ -88,17 +88,13 @@ def lets_through(condition: Callable[[Case], bool], *paths: str) -> Plant:
 
 
 def test_what_is_let_through_is_why_the_context_is_lost() -> None:
-    lost = Plant(
-        "lost", lambda case: case.weight.layout is Layout.IN_OUT and case.weight.in_features < 8, symptom=Symptom.CONTEXT_LOST, how=LOST.how
-    )
+    lost = dataclasses.replace(SMALL_LOST, condition=lambda case: case.weight.layout is Layout.IN_OUT and case.weight.in_features < 8)
     through = lets_through(lambda case: case.weight.layout is Layout.IN_OUT)
     assert root(IN_OUT, LOST, lost, through) == (fields.replace(IN_OUT, "weight.in_features", 65), MISSING)
 
 
 def test_what_is_let_through_for_another_reason_is_not() -> None:
-    lost = Plant(
-        "lost", lambda case: case.weight.layout is Layout.IN_OUT and case.weight.in_features < 8, symptom=Symptom.CONTEXT_LOST, how=LOST.how
-    )
+    lost = dataclasses.replace(SMALL_LOST, condition=lambda case: case.weight.layout is Layout.IN_OUT and case.weight.in_features < 8)
     through = lets_through(lambda case: case.weight.in_features > 8)
     assert root(IN_OUT, LOST, lost, through) is None
 
