@@ -26,7 +26,7 @@ LATE = "late"
 def lines(runs: Sequence[StoredRun]) -> Iterator[str]:
     """The table: a line for each signature, a column for each run."""
     yield header("signature", *(_named(run) for run in runs), "runs")
-    for signature in sorted({signature for run in runs for signature in run.findings}):
+    for signature in sorted({signature for run in runs for signature in run.findings if _is_named(signature, run)}):
         cells = [_seen(signature, run) for run in runs]
         yield row(one_line(signature).replace("|", ";"), *cells, sum(cell.isdecimal() for cell in cells))
 
@@ -38,10 +38,15 @@ def _named(run: StoredRun) -> str:
 
 def _seen(signature: str, run: StoredRun) -> str:
     """How many Cases showed it, `LATE`, or nothing."""
-    if signature in run.findings:
+    if signature in run.findings and _is_named(signature, run):
         return str(run.findings[signature].finding.observed)
     waiting = run.record.unconfirmed if run.record is not None else []
     return LATE if any(_kind(entry["signature"]) == _kind(signature) for entry in waiting) else ""
+
+
+def _is_named(signature: str, run: StoredRun) -> bool:
+    """Whether it is a finding of the run, and not something that could not be reduced."""
+    return run.lists(run.findings[signature].finding)
 
 
 def _kind(signature: str) -> str:
