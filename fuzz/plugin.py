@@ -18,7 +18,7 @@ from fuzz.campaign.campaign import Progress
 from fuzz.campaign.corpus import CorpusError
 from fuzz.campaign.corpus import load as load_corpus
 from fuzz.campaign.mixture import Property
-from fuzz.campaign.profile import DEFAULT, PROFILES, Profile
+from fuzz.campaign.profile import DEFAULT, LONG, PROFILES, RARELY, Profile
 from fuzz.campaign.session import Options, Session
 from fuzz.distributed import cases_of, gathered, reports_of, runs_all, seed_of, spent_of, takes_place, worker_input
 from fuzz.engine.executor import HarnessError
@@ -115,10 +115,10 @@ def options_of(config: pytest.Config) -> Options:
         if most_cases is not None and most_cases < 1:
             raise pytest.UsageError(f"--fuzz-cases is {most_cases}, not a whole number above 0")
         profile = profile_of(config)
-        budget, watchdog = config.getoption("--fuzz-budget"), config.getoption("--fuzz-watchdog")
+        watchdog = config.getoption("--fuzz-watchdog")
         return Options(
             device=config.getoption("--fuzz-device"),
-            budget=profile.budget if budget is None else parse_duration(budget),
+            budget=budget_of(config),
             seed=seed_of(config),
             reports=reports_of(config),
             known=load(config.getoption("--known-issues")),
@@ -138,6 +138,19 @@ def profile_of(config: pytest.Config) -> Profile:
     return PROFILES[config.getoption("--fuzz-profile")]
 
 
+def budget_of(config: pytest.Config) -> float:
+    """Seconds for the whole run.
+
+    Raises:
+        pytest.UsageError: the option is no duration.
+    """
+    budget = config.getoption("--fuzz-budget")
+    try:
+        return profile_of(config).budget if budget is None else parse_duration(budget)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _is_property(item: pytest.Item) -> bool:
     return "campaign" in getattr(item, "fixturenames", ())
 
@@ -154,7 +167,9 @@ def property_of(item: pytest.Item) -> Property:
     share = marker.kwargs.get("share", 1)
     if share < 1:
         raise pytest.UsageError(f"{item.nodeid} has a share of {share}, not a whole number above 0")
-    return Property(item.nodeid, marker.args[0], share, slow=marker.kwargs.get("slow", False), cuda=marker.kwargs.get("cuda", False))
+    slow = marker.kwargs.get("slow", False)
+    seldom = 1 if slow or profile_of(item.config).slow else RARELY
+    return Property(item.nodeid, marker.args[0], share * seldom, slow=slow, cuda=marker.kwargs.get("cuda", False))
 
 
 @pytest.hookimpl(trylast=True)
@@ -168,10 +183,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _leave_out_slow_properties(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the properties that the profile has no time for, unless nothing else was asked for."""
+    """Deselect the properties that the run has no time for, unless nothing else was asked for."""
     slow = [item for item in items if _is_property(item) and property_of(item).slow]
     others = [item for item in items if _is_property(item) and item not in slow]
-    if slow and others and not profile_of(config).slow:
+    if slow and others and not profile_of(config).slow and budget_of(config) < LONG:
         items[:] = [item for item in items if item not in slow]
         config.hook.pytest_deselected(items=slow)
 

@@ -17,7 +17,8 @@ class Profile:
     Attributes:
         budget: seconds for the whole run.
         watchdog: seconds of silence of one call that count as a hang.
-        slow: whether properties are searched of which one Case costs a good part of a second, such as a compilation.
+        slow: whether properties are searched of which one Case costs a good part of a second, such as a compilation. In
+            the others they are from a budget of `LONG` seconds on, each `RARELY` times as seldom as its share says.
         wide: whether some results are as wide as `strategies.wide` says, for the larger tiles of the tensor-core kernel.
         large: whether some weights are as large as `strategies.large` says. Their references take seconds on the CPU.
     """
@@ -28,6 +29,9 @@ class Profile:
     wide: bool = False
     large: bool = False
 
+
+LONG: Final = 300.0
+RARELY: Final = 4
 
 DEFAULT: Final = "default"
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fuzz import plugin
+from fuzz.campaign.profile import RARELY
 from fuzz.campaign.session import Options
 from strategies.cases import cases
 from tests.end_to_end.commands import environment as standin
@@ -167,6 +168,8 @@ SLOW = {
     [
         ([], "fuzz/", set()),
         (["--fuzz-profile", "smoke"], "fuzz/", set()),
+        (["--fuzz-budget", "299s"], "fuzz/", set()),
+        (["--fuzz-budget", "5m"], "fuzz/", SLOW),
         (["--fuzz-profile", "nightly"], "fuzz/", SLOW),
         (["--fuzz-profile", "deep"], "fuzz/", SLOW),
         (["-k", "opcheck or compiled or triton"], "fuzz/", SLOW),
@@ -232,15 +235,33 @@ def test_importing_the_plugin_imports_neither_torch_nor_bitsandbytes() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
 
 
+@pytest.fixture
+def nightly(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile that includes slow properties."""
+    monkeypatch.setattr(pytestconfig.option, "fuzz_profile", "nightly")
+
+
+@pytest.mark.usefixtures("nightly")
 @pytest.mark.draws(cases(), share=4)
 def test_a_property_draws_and_has_the_share_that_its_marker_says(request: pytest.FixtureRequest) -> None:
     stated = plugin.property_of(request.node)
     assert (stated.name, stated.share) == (request.node.nodeid, 4)
 
 
+@pytest.mark.usefixtures("nightly")
 @pytest.mark.draws(cases())
 def test_a_property_has_one_share_where_nothing_else_is_said(request: pytest.FixtureRequest) -> None:
     assert plugin.property_of(request.node).share == 1
+
+
+@pytest.mark.draws(cases(), share=2)
+def test_elsewhere_it_is_drawn_more_often_than_slow_ones(request: pytest.FixtureRequest) -> None:
+    assert plugin.property_of(request.node).share == 2 * RARELY
+
+
+@pytest.mark.draws(cases(), share=2, slow=True)
+def test_and_slow_ones_are_not(request: pytest.FixtureRequest) -> None:
+    assert plugin.property_of(request.node).share == 2
 
 
 @pytest.mark.draws(cases(), share=0)
