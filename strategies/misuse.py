@@ -44,12 +44,12 @@ ALIKE: Final = (
     (Misuse.LONG_BIAS, Misuse.SHORT_BIAS),
     (Misuse.SHORT_PACKED, Misuse.FOREIGN_STATE),
     (
-        *(Misuse.DEEP_OUT, Misuse.OTHER_OUT, Misuse.META_OUT, Misuse.CPU_OUT, Misuse.EXPANDED_OUT),
+        *(Misuse.DEEP_OUT, Misuse.OTHER_OUT, Misuse.META_OUT, Misuse.CPU_OUT),
         *(Misuse.SHORT_OUT, Misuse.LONG_OUT),  # broadcasting takes them only where the result has one column
     ),
 )
 """Wrong calls that one missing check lets through, of a length, of a packed weight against its state, of an `out`: if several
-of them fail alike in one function, that is one defect."""
+of them fail alike in one function, that is one defect. Memory of which all elements are one is another matter."""
 
 OF_SHAPE_OR_DTYPE: Final = frozenset({Misuse.SHORT_OUT, Misuse.LONG_OUT, Misuse.DEEP_OUT, Misuse.OTHER_OUT})
 """What its shape or its dtype alone tells of, and not where it lies."""

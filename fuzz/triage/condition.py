@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,6 +15,9 @@ from strategies.case import NON_FINITE, Case, CaseError, Fill, Layout
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 NOT_ONES: Final = "!=ones"
+MEASURES: Final = ("quantization.blocksize", "quantization.storage")
+"""Choices that say how many elements of a weight make one of something else."""
+
 ANY_FILL: Final = "fill"
 """What signatures say of fills, as one field: that of some tensor is not ones."""
 
@@ -81,21 +84,24 @@ class Condition:
         return turn(case)
 
     def resembles(self, other: Condition) -> bool:
-        """Whether both are about the same choices, fills apart, and about sizes of which one at least is the same.
+        """Whether both are about the same choices, fills apart, and about sizes of which one at least has a rule of the same kind.
 
+        What the sizes are measured in, blocks or elements of the packed weight, may be another choice then.
         One of them may be about no sizes if there are choices that are the same, or both: where only a Case of some size
         shows a defect, it may be the one dimension's or the other's. Which tensor needs a fill for that depends on it too.
         """
-        if not self.same_choices(other):
-            return False
         if self.sizes and other.sizes:
             empty = ZERO in self.sizes.values() and ZERO in other.sizes.values()  # a weight without elements is one, either way
-            return empty or bool(self.sizes.keys() & other.sizes.keys())
+            shared = self.sizes.keys() & other.sizes.keys()
+            alike = empty or any(self.sizes[name].is_like(other.sizes[name]) for name in shared)
+            return alike and self.same_choices(other, (*fields.FILLS, *MEASURES))
+        if not self.same_choices(other):
+            return False
         return bool(self.choices.keys() - set(fields.FILLS)) or not (self.sizes or other.sizes)
 
-    def same_choices(self, other: Condition) -> bool:
-        """Whether both are about the same choices, fills apart."""
-        return self.choices.keys() - set(fields.FILLS) == other.choices.keys() - set(fields.FILLS)
+    def same_choices(self, other: Condition, apart: Collection[str] = fields.FILLS) -> bool:
+        """Whether both are about the same choices, those `apart` left out."""
+        return self.choices.keys() - set(apart) == other.choices.keys() - set(apart)
 
     def _choices_neutral(self, case: Case) -> Iterator[Case]:
         yield from _neutral(case, [name for name in self.choices if name not in fields.FILLS])

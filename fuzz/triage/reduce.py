@@ -100,6 +100,7 @@ class _Reducer:
             self._turn_around()
             self._empty_rows()
             self._scale_blocks()
+            self._scale_storage()
             for name in fields.CHOICES:
                 if trade and name in fields.FILLS:
                     continue
@@ -152,6 +153,14 @@ class _Reducer:
             with contextlib.suppress(CaseError):
                 if self._try_fields(scaled):
                     return
+
+    def _scale_storage(self) -> None:
+        """A narrower storage with as many elements of the packed weight, for failures that depend on how many there are."""
+        storage, in_features = self.best.quantization.storage, self.best.weight.in_features
+        for duller in fields.duller("quantization.storage", storage):
+            scaled = {"weight.in_features": -(-in_features * duller.itemsize // storage.itemsize), "quantization.storage": duller}
+            if self._try_sizes(scaled):
+                return
 
     def _turn_around(self) -> None:
         """The neutral layout with the stored shape kept, for failures that depend on the shape and not the layout."""

@@ -72,6 +72,11 @@ class SizeRule:
             if candidate >= 1 and not self.holds(candidate, blocksize):
                 yield candidate
 
+    def is_like(self, other: SizeRule) -> bool:
+        """Whether both may be of one defect, which needs so much of two sizes together: bounds may differ, and remainders may not."""
+        moduli, others = (self.multiple_of, self.not_multiple_of), (other.multiple_of, other.not_multiple_of)
+        return bool(self.passing or other.passing) or moduli == others
+
     @property
     def words(self) -> str:
         """The rule without its numbers, which may depend on the device: "odd+large", say."""

@@ -199,7 +199,7 @@ def test_wrong_calls_are_varied_where_one_check_may_be_missing_for_all(executor:
     minimal = Case(execution=Execution(misuse=Misuse.DEEP_OUT))
     record = by_name(measured(defect(minimal, {"execution.misuse": "deep_out"})))["execution.misuse"]
     assert record.fails == ("deep_out", "meta_out")
-    assert record.passes == ("none", "other_out", "cpu_out", "expanded_out", "short_out", "long_out")
+    assert record.passes == ("none", "other_out", "cpu_out", "short_out", "long_out")
 
 
 def test_the_paths_are_those_of_the_defect(executor: OwnExecutor) -> None:
