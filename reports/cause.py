@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reports.finding import Finding
+from reports.script_outs import WRITING
 
 _TENSORS: Final = {
     "memory.weight": "weight",
@@ -41,7 +42,9 @@ def _of_memory(name: str, value: Any, symptom: str) -> str:
 
 
 def _of_blocks(finding: Finding) -> list[str]:
-    """Rows that do not end where a quantization block ends."""
+    """Rows that do not end where a quantization block ends, where that makes numbers wrong and does not choose another function."""
+    if finding.symptom not in _WRONG_NUMBERS or finding.path in WRITING:
+        return []
     varied = () if finding.extent is None else finding.extent.fields
     if any(item.trigger and item.name == "weight.in_features" and "% blocksize != 0" in item.rule for item in varied):
         return [

@@ -17,6 +17,7 @@ from fuzz.engine.calls import Prepared
 from fuzz.engine.contract import MAY_BE_TAKEN, STORED_SURFACES
 from fuzz.engine.library import Library
 from fuzz.engine.path import Path, Yields
+from fuzz.oracle.arms import Arm
 from strategies.case import Case, Mode
 from strategies.misuse import OF_OUT, OF_SHAPE_OR_DTYPE, Misuse
 from strategies.outs import can_be_spoilt
@@ -60,6 +61,8 @@ def _is_wrong_input(case: Case, path: Path, library: Library) -> bool:
     multiplies = path.yields is Yields.PRODUCT and path.name not in _PRODUCTS_OF_TORCH
     if misuse in _OF_DTYPE and path.surface == LINEAR:
         return False  # the module casts activation and bias to its compute dtype
+    if misuse is Misuse.DOUBLE_ACTIVATION and not library.fused and path.arms(case, library) == (Arm.LINEAR,):
+        return False  # before 0.50 the weight goes to the activation's dtype, whichever it is, and the product is right
     if misuse in _OF_ACTIVATION:
         return multiplies and _is_wrong_activation(case, library)
     if misuse in _OF_BIAS:

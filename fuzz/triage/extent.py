@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from fuzz.engine.executor import Executor
-from fuzz.engine.verdict import Outcome
+from fuzz.engine.verdict import CaseResult, Outcome, Symptom
 from fuzz.triage.bug import Bug
 from fuzz.triage.sizes import learn
 from fuzz.triage.verify import QUANTIZE, paths_only_in, selection
@@ -62,8 +62,9 @@ class _Measurement:
                 continue
             if self._late:
                 return None
-            outcome = self._executor.run(case, selection(self._bug.key)).outcome(self._bug.key)
-            if outcome in {Outcome.FAILS, Outcome.PASSES}:
+            result = self._executor.run(case, selection(self._bug.key))
+            outcome = result.outcome(self._bug.key)
+            if outcome in {Outcome.FAILS, Outcome.PASSES} and not self._is_allowed_to_raise(result):
                 outcomes[value] = outcome is Outcome.FAILS
         if len(outcomes) == 1 and not trigger:
             return None
@@ -72,6 +73,12 @@ class _Measurement:
         if name in fields.SIZES:
             failing, passing = tuple(sorted(failing)), tuple(sorted(passing))
         return FieldExtent(name=name, trigger=trigger, fails=failing, passes=passing, rule=self._rule(name, outcomes))
+
+    def _is_allowed_to_raise(self, result: CaseResult) -> bool:
+        """Whether the path raises where it may: that says nothing about an exception where it may not."""
+        if self._bug.key.symptom is not Symptom.UNEXPECTED_EXCEPTION:
+            return False
+        return any(verdict.path == self._bug.key.path and verdict.symptom is None and verdict.got for verdict in result.verdicts)
 
     def _rule(self, name: str, outcomes: dict[Any, bool]) -> str:
         if name not in self._bug.triggers or name not in fields.SIZES:
@@ -95,11 +102,11 @@ class _Measurement:
             return "no: nothing calls the Triton functions on this device but those who import them"
         if case.weight.layout is not Layout.OUT_IN:
             return "no: the module quantizes its weight as [out_features, in_features]"
-        if case.packed is not PackedView.RETURNED:
-            return "no: the module hands on its packed weight as it was returned"
         if self._bug.key.path == QUANTIZE or self._bug.key.path.startswith(LINEAR):
             return "yes"  # it calls quantize_4bit with the same arguments, or is the module itself
-        return "yes" if self._fails_in_linear4bit(case) else "no: it does not fail there with this input"
+        # It has a packed weight of its own, and hands it on in the view that the release's functions take.
+        asked = fields.replace(case, "packed", PackedView.RETURNED)
+        return "yes" if self._fails_in_linear4bit(asked) else "no: it does not fail there with this input"
 
 
 def _others(bug: Bug) -> Iterator[str]:

@@ -73,9 +73,11 @@ class SizeRule:
                 yield candidate
 
     def is_like(self, other: SizeRule) -> bool:
-        """Whether both may be of one defect, which needs so much of two sizes together: bounds may differ, and remainders may not."""
-        moduli, others = (self.multiple_of, self.not_multiple_of), (other.multiple_of, other.not_multiple_of)
-        return bool(self.passing or other.passing) or moduli == others
+        """Whether both may be of one defect, which needs so much of two sizes together: bounds may differ, and remainders may not.
+
+        Where only one of them speaks of remainders, too few sizes may have told for the other.
+        """
+        return self.not_multiple_of == other.not_multiple_of or None in {self.not_multiple_of, other.not_multiple_of}
 
     @property
     def words(self) -> str:

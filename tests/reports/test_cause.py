@@ -50,3 +50,9 @@ def test_nothing_is_guessed(symptom: str, triggers: dict[str, Any]) -> None:
     found = finding(symptom=symptom, triggers=triggers)
     assert suspected_cause(found) == ""
     assert "Suspected cause" not in body(found, "")
+
+
+@pytest.mark.parametrize(("path", "symptom"), [("matmul_4bit_out", "wrong value"), ("matmul_4bit", "missing error")])
+def test_rows_of_blocks_may_only_choose_another_function(path: str, symptom: str) -> None:
+    """Before 0.50 they decide whether gemv is called, which writes to `out=`, or what does not."""
+    assert not suspected_cause(finding(path, symptom, triggers={"weight.in_features": "unaligned"}, extent=BLOCKS))

@@ -17,8 +17,10 @@ from fuzz.engine.runner import run_case
 from fuzz.engine.tensors import build
 from fuzz.engine.verdict import Ruling
 from reports.script import write_script
+from strategies import fields
 from strategies.case import Activation, Case, Execution, Fill, Mode, Quantization, Weight
 from strategies.misuse import OF_OUT, Misuse
+from tests.fuzz.engine.helpers import LEGACY
 from tests.reports.helpers import execute, finding
 
 WRONG = [misuse for misuse in Misuse if misuse is not Misuse.NONE and misuse not in OF_OUT]
@@ -74,6 +76,14 @@ def test_nothing_is_wrong_where_nothing_is_asked_for() -> None:
 def test_paths_run_where_they_read_what_is_wrong(misuse: Misuse, paths: set[str]) -> None:
     names = ("dequantize_4bit", "dequantize_linear", "matmul_4bit", "gemv_4bit", "linear4bit")
     assert {name for name in names if concerns(case_of(misuse), BY_NAME[name], LIBRARY)} == paths
+
+
+@pytest.mark.parametrize(("in_features", "asked"), [(64, True), (65, False)])
+def test_before_0_50_torch_multiplies_any_dtype_where_gemv_does_not(in_features: int, asked: bool) -> None:  # noqa: FBT001
+    case = fields.replace(case_of(Misuse.DOUBLE_ACTIVATION), "weight.in_features", in_features)
+    case = fields.replace(case, "activation.leading", ())
+    assert concerns(case, BY_NAME["matmul_4bit"], LEGACY) is asked
+    assert concerns(case, BY_NAME["gemv_4bit"], LEGACY)
 
 
 @pytest.mark.parametrize(

@@ -50,11 +50,13 @@ class PlantedExecutor:
     Attributes:
         dispatch: the kernels of a Case, on every path.
         views: the view of the packed weight that a path takes; others take both.
+        allowed: where a path may raise, and does.
     """
 
     plants: Sequence[Plant]
     dispatch: Callable[[Case], tuple[str, ...]] = lambda _: ()
     views: Mapping[str, PackedView] = field(default_factory=dict)
+    allowed: Callable[[Case], bool] = lambda _: False
     runs: int = 0
     watchdog: float = 20.0
     recovery_seconds: float = 0.0
@@ -95,7 +97,7 @@ class PlantedExecutor:
         right = PathVerdict(path=path, surface=surface, ruling=Ruling.VALID, source="a test", arms=self.dispatch(case))
         acting = [plant for plant in self.plants if path in plant.paths and plant.condition(case)]
         if not acting:
-            return right
+            return dataclasses.replace(right, got="ValueError: no" if self.allowed(case) else "")
         return dataclasses.replace(right, symptom=acting[0].symptom, how=acting[0].how, arms=acting[0].arms or right.arms)
 
 

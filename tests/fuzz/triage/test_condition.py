@@ -368,6 +368,8 @@ def test_two_that_leave_nothing_cannot_be_taken_back() -> None:
         (on_sizes(out="odd"), on_sizes(in_="odd"), False),
         (on_sizes(out="== 0"), on_sizes(in_="== 0"), True),
         (on_sizes(out="== 0"), on_sizes(in_="odd"), False),
+        (on_sizes(out="odd"), on_sizes(out="% 32 != 0"), False),
+        (on_sizes(out="% 32 != 0"), on_sizes(out="% 32 != 0, >= 65"), True),
         (on_sizes(out="odd"), Condition(IN_OUT.choices, ODD_OUT.sizes), False),
         (Condition(IN_OUT.choices, ODD_OUT.sizes), Condition({"weight.layout": frozenset(Layout)}, ODD_OUT.sizes), True),
         (IN_OUT, IN_OUT, True),

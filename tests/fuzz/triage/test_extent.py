@@ -26,6 +26,7 @@ from strategies.case import (
     Fill,
     FloatDType,
     Layout,
+    Memory,
     Mode,
     PackedView,
     Quantization,
@@ -226,17 +227,30 @@ def test_another_failure_of_the_module_is_not_this_one(executor: OwnExecutor) ->
     assert measured(defect()).linear4bit == "no: it does not fail there with this input"
 
 
-@pytest.mark.parametrize(
-    ("minimal", "reason"),
-    [
-        (Case(weight=Weight(layout=Layout.IN_OUT)), "no: the module quantizes its weight as [out_features, in_features]"),
-        (Case(packed=PackedView.TRANSPOSED), "no: the module hands on its packed weight as it was returned"),
-    ],
-)
-def test_what_the_module_cannot_be_given(executor: OwnExecutor, minimal: Case, reason: str) -> None:
+def test_what_the_module_cannot_be_given(executor: OwnExecutor) -> None:
     executor.plants = [Plant("any", lambda _: True, paths=(MATMUL, LINEAR))]
+    minimal = Case(weight=Weight(layout=Layout.IN_OUT))
+    reason = "no: the module quantizes its weight as [out_features, in_features]"
     assert measured(defect(minimal, fields.triggers(minimal))).linear4bit == reason
     assert all(LINEAR not in only for _, only in executor.asked)
+
+
+@pytest.mark.parametrize(("fails", "reach"), [(True, "yes"), (False, "no: it does not fail there with this input")])
+def test_the_module_has_a_view_of_its_own(executor: OwnExecutor, fails: bool, reach: str) -> None:  # noqa: FBT001
+    """Before 0.50 it hands on the transposed one, which `matmul_4bit` is then called with too."""
+    executor.views = {MATMUL: PackedView.TRANSPOSED, LINEAR: PackedView.RETURNED}
+    executor.plants = [Plant("any", lambda _: True, paths=(MATMUL, LINEAR) if fails else (MATMUL,))]
+    minimal = Case(packed=PackedView.TRANSPOSED)
+    assert measured(defect(minimal, fields.triggers(minimal))).linear4bit == reach
+
+
+def test_an_exception_where_it_is_allowed_is_not_among_what_passes(executor: OwnExecutor) -> None:
+    of = key(MATMUL, Symptom.UNEXPECTED_EXCEPTION, "ValueError")
+    executor.plants = [Plant("raises", lambda case: case.memory.absmax is Memory.CONTIGUOUS, symptom=of.symptom, how=of.how)]
+    executor.allowed = lambda case: case.memory.absmax is Memory.STRIDED
+    record = by_name(measured(defect(Case(), {}, of)))["memory.absmax"]
+    assert record.fails == ("contiguous",)
+    assert set(record.passes) == {"guarded", "offset"}
 
 
 @pytest.mark.parametrize("path", ["triton_quantize_4bit", "triton_gemv_4bit"])
