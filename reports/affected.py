@@ -17,6 +17,9 @@ _LISTED: Final = 8
 """As many values are listed; of more, the first ones and the last."""
 _FIRST: Final = 5
 
+_IN_PLACE: Final = {"execution.stream": "on", "execution.mode": "in mode"}
+"""What is said in place of "for" and the field's name."""
+
 
 def affected(finding: Finding, *, fold: bool = False) -> str:
     """The section's text; empty if nothing is known.
@@ -33,9 +36,10 @@ def sentence(finding: Finding) -> str:
     """One sentence: for what it fails, what makes no difference, and whether users of `Linear4bit` can reach it."""
     if finding.extent is None:
         return ""
-    clauses = [*_needed(finding, finding.extent), *_limits(finding.extent), *_indifferent(finding.extent)]
+    needed, told = _needed(finding, finding.extent), [*_limits(finding.extent), *_indifferent(finding.extent)]
+    clauses = [*(needed or ["without any trigger"]), *told] if needed or told else ["in the minimal case"]
     reach = _reach(finding.extent)
-    return f"Fails {', '.join(clauses) or 'in the minimal case'}{f'; {reach}' if reach else ''}."
+    return f"Fails {', '.join(clauses)}{f'; {reach}' if reach else ''}."
 
 
 def _needed(finding: Finding, extent: Extent) -> list[str]:
@@ -59,6 +63,8 @@ def _trigger(item: FieldExtent | None, name: str, minimal: Any) -> str:
     if name in FILLS and item.passes == ("ones",):
         return f"for {label(name)} other than all ones"
     without = f" (not {_values(item.name, item.passes, 'or')})" if item.passes else ""
+    if name in _IN_PLACE:
+        return f"{_IN_PLACE[name]} {_values(name, item.fails)}{without}"
     return f"for {prose(label(name))} {_values(name, item.fails)}{without}"
 
 
@@ -88,7 +94,7 @@ def _limited(item: FieldExtent) -> bool:
 def _indifferent(extent: Extent) -> list[str]:
     """Fields of which several values were tried, and all failed."""
     free = [item for item in extent.fields if not item.trigger and len(item.fails) > 1 and not item.passes]
-    return [f"whatever the {listing([prose(label(item.name)) for item in free])}"] if free else []
+    return [f"regardless of {listing([prose(label(item.name)) for item in free])}"] if free else []
 
 
 def _reach(extent: Extent) -> str:

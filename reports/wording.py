@@ -119,6 +119,8 @@ def size(name: str, words: Any) -> str:
         return _ROW_WORDS[words]
     if not all(known):
         return f"{label(name)} {words}"
+    if {"large", "small"} <= set(str(words).split("+")):  # neither the small ones nor the large ones
+        return f"certain {label(name)}"
     return f"{' and '.join(word for word in known if word)} {label(name)}"
 
 

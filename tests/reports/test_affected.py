@@ -33,7 +33,7 @@ def test_the_sentence_says_it_all() -> None:
         "Fails for activation dtype float16 and bfloat16 (not float32), "
         "for odd out_features from 129 on (smallest that fails 129, largest tried 4097), "
         "for weight values other than all ones, but not for quant_storage float32, "
-        "whatever the quant_type, blocksize and compress_statistics; `Linear4bit` users can reach it."
+        "regardless of quant_type, blocksize and compress_statistics; `Linear4bit` users can reach it."
     )
 
 
@@ -50,6 +50,11 @@ def test_the_sentence_says_it_all() -> None:
         (field("quantization.blocksize", (4096,), (64, 32, 128)), "for blocksize 4096 (not 64, 32 or 128)"),
         (field("weight.fill", ("huge",), ("ones", "normal")), "for weight values huge (not all ones or normal)"),
         (field("activation.rank", (3,)), "for activation rank 3"),
+        (
+            field("execution.stream", ("side",), ("default",)),
+            "on a side stream that has yet to write what is read (not the default stream)",
+        ),
+        (field("execution.mode", ("kept",)), "in mode kept"),
         (field("weight.in_features", (33, 35), (32,), rule="% 2 != 0"), "for odd in_features (smallest that fails 33, largest tried 35)"),
         (field("weight.in_features", (2, 4), (8,), rule="<= 4"), "for in_features up to 4 (smallest that fails 2, largest 4)"),
         (field("weight.in_features", (5,), (4, 6), rule="== 5"), "for in_features 5"),
@@ -73,6 +78,13 @@ def test_a_trigger_that_there_was_no_time_to_vary_is_not_left_out() -> None:
 def test_a_broken_relation_is_not_told_as_a_trigger() -> None:
     found = affecting(field("execution.relation", ("sign",), ("none",)), field("bias", (True,), (False,)))
     assert sentence(dataclasses.replace(found, how="sign", symptom="broken relation")) == "Fails with a bias."
+
+
+def test_what_fails_without_a_trigger() -> None:
+    found = affecting(
+        field("bias", (False, True), trigger=False), field("packed", ("returned",), ("transposed",), trigger=False), triggers={}
+    )
+    assert sentence(found) == "Fails without any trigger, but not for packed weight its transposed view, regardless of bias."
 
 
 def test_one_value_alone_is_not_whatever() -> None:

@@ -47,6 +47,7 @@ def test_a_trigger_in_a_title(name: str, json_value: Any, words: str) -> None:
     ("name", "words", "phrase"),
     [
         ("weight.out_features", "odd", "odd out_features"),
+        ("weight.in_features", "large+small", "certain in_features"),
         ("weight.in_features", "odd+large", "odd and large in_features"),
         ("weight.in_features", "irregular", "certain in_features"),
         ("activation.rows", "large", "many rows"),
