@@ -17,6 +17,9 @@ from strategies.case import Case
 PASSED_ON: Final = frozenset({Symptom.WRONG_VALUE})
 """What is wrong with a quantization and does not keep the paths behind it from running."""
 
+NUMERIC: Final = frozenset({Symptom.WRONG_VALUE, Symptom.RANGE_DIVERGENCE, Symptom.BROKEN_RELATION})
+"""What is told by numbers: those of a call that should have been refused are not looked at."""
+
 SPARES: Final = 2
 """Further Cases of a defect that are kept, should the minimal one not fail again in a fresh process."""
 
@@ -80,6 +83,8 @@ class Bug:
 
     def hides(self, key: FailureKey) -> bool:
         """Whether a Case on which this defect acts may not show another failure: the path fails already, or never runs."""
+        if key.symptom is Symptom.MISSING_ERROR and self.key.symptom in NUMERIC:
+            return False
         return key.path in self.paths or (QUANTIZE in self.paths and self.key.symptom not in PASSED_ON)
 
     def concerns(self, key: FailureKey) -> bool:
@@ -121,6 +126,8 @@ class Row:
     def hides(self, key: FailureKey) -> bool:
         """Whether a Case on which this defect acts may not show another failure: the path fails already, or never runs."""
         issue = self.issue
+        if key.symptom is Symptom.MISSING_ERROR and issue.symptoms <= NUMERIC:
+            return False
         on_path = key.surface in issue.surfaces and (not issue.paths or key.path in issue.paths)
         return on_path or key.path in self.paths or (QUANTIZE_SURFACE in issue.surfaces and bool(issue.symptoms - PASSED_ON))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from strategies import fields
-from strategies.case import Case, CaseError, Fill, Layout
+from strategies.case import Case, CaseError, Fill, Layout, PackedView
 
 REVEALING: Final = (
     {"weight.fill": Fill.NORMAL, "activation.fill": Fill.NORMAL},
@@ -171,7 +171,11 @@ class _Reducer:
         row = {"weight.out_features": 1, "weight.in_features": weight.elements, "weight.layout": Layout.OUT_IN}
         turned = {"weight.out_features": weight.in_features, "weight.in_features": weight.out_features, "weight.layout": Layout.OUT_IN}
         fills = dict.fromkeys((weight.fill, *TURNED_FILLS))
-        any(self._try_sizes({**shape, "weight.fill": fill}) for shape in (turned, row) for fill in fills)
+        if any(self._try_sizes({**shape, "weight.fill": fill}) for shape in (turned, row) for fill in fills):
+            return
+        # Before 0.50 functions take one view of the packed weight with each layout.
+        view = PackedView.TRANSPOSED if self.best.packed is PackedView.RETURNED else PackedView.RETURNED
+        any(self._try_sizes({**shape, "packed": view}) for shape in (turned, row))
 
     def _empty_rows(self) -> None:
         """Rows without elements in place of no rows: what a weight without elements does has one name."""
