@@ -1,4 +1,4 @@
-"""bitsandbytes 0.50.2 on an H200 as planted defects: what runs there have shown, with the conditions that they have by the source.
+"""Two releases of bitsandbytes on an H200 as planted defects: what runs there have shown, with the conditions that they have by the source.
 
 Which paths a Case takes and which kernels they run is the engine's own rule, so that what hides what is as it is there.
 """
@@ -13,13 +13,14 @@ from typing import Final
 
 from fuzz.engine import runner
 from fuzz.engine.contract import rule
-from fuzz.engine.dispatch import gemm_arms
+from fuzz.engine.dispatch import gemm_arms, matmul_arms
+from fuzz.engine.library import Library
 from fuzz.engine.verdict import ENDING, TOO_SHORT, FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE
 from strategies.case import Case, CudaStream, Fill, FloatDType, Layout, Memory, Mode, StorageDType
 from strategies.misuse import Misuse
-from tests.fuzz.engine.helpers import H200, library
+from tests.fuzz.engine.helpers import ALL_BLOCKSIZES, H200, library
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
 
 FUSED_PATHS: Final = ("matmul_4bit", "gemm_4bit_op", "linear4bit")
@@ -28,14 +29,16 @@ LAUNCHED: Final = "CUDA error: misaligned address"
 REACHED: Final = "CUDA error: an illegal memory access was encountered"
 SPREAD: Final = frozenset({Memory.STRIDED, Memory.TRANSPOSED, Memory.EXPANDED})
 
-LIBRARY: Final = library(device="cuda", gpu=H200, out_variant=True, rule=True)
+FUSED: Final = library(device="cuda", gpu=H200, out_variant=True, rule=True)
+"""0.50.2"""
+LEGACY: Final = library(version="0.48.0", device="cuda", fused=False, out_variant=True, documented_blocksizes=ALL_BLOCKSIZES[1:], gpu=H200)
 
 Holds = Callable[[Case], bool]
 
 
 def is_fused(case: Case) -> bool:
     """Whether a fused kernel multiplies: a few rows of whole blocks."""
-    return Arm.LINEAR not in gemm_arms(case, LIBRARY)
+    return Arm.LINEAR not in gemm_arms(case, FUSED)
 
 
 def packed_elements(case: Case) -> float:
@@ -97,6 +100,10 @@ def _is_in_out(case: Case) -> bool:
     return case.weight.layout is Layout.IN_OUT
 
 
+def _is_not_square(case: Case) -> bool:
+    return case.weight.out_features != case.weight.in_features
+
+
 def _is_wide(case: Case) -> bool:
     """Whether what lies beyond the packed weight may be on a page of nobody's."""
     return case.weight.elements > 50_000
@@ -123,27 +130,33 @@ _LOST, _MISSING, _RAISED = Symptom.CONTEXT_LOST, Symptom.MISSING_ERROR, Symptom.
 
 _NOT_REFUSED: Final = frozenset({_MISSING, _LOST, Symptom.PROCESS_DIED, Symptom.OUT_OF_BOUNDS})
 
-DEFECTS: Final = (
+_OF_QUANTIZE: Final = (
     Plant("dies of nothing", lambda case: not case.weight.elements, (QUANTIZE,), Symptom.PROCESS_DIED, "exit status 1"),
     Plant("too short", lambda case: packed_elements(case) < 1, (QUANTIZE,), _LOST, REACHED),
     Plant("too short", lambda case: not packed_elements(case).is_integer(), (QUANTIZE,), Symptom.WRONG_SHAPE, TOO_SHORT),
     Plant("code table", _rounds_its_table, (QUANTIZE,), how="code table"),
     Plant("default stream", lambda case: case.execution.stream is CudaStream.SIDE, (QUANTIZE,)),
     Plant("blocks of zeros", _leaves_blocks_of_zeros, (QUANTIZE,), how="blocks of zeros"),
-    Plant("statistics twice", _nested, ("quantize_4bit_out",), _RAISED, "ValueError"),
-    Plant("any out of quantize_4bit", _WRONG_OUTS, ("quantize_4bit_out",), _MISSING),
-    Plant("any out of matmul_4bit", _WRONG_OUTS, ("matmul_4bit_out",), _MISSING),
-    Plant("transposed", _transposes, ("dequantize_4bit",), Symptom.WRONG_SHAPE),
-    Plant("transposed in matmul_4bit", both(_transposes, _is_in_out), ("matmul_4bit",), _RAISED, "RuntimeError"),
-    Plant("packed read beyond", of(Misuse.SHORT_PACKED, Misuse.FOREIGN_STATE), ("dequantize_4bit",), _MISSING),
-    Plant("packed read beyond by gemv", of(Misuse.SHORT_PACKED, Misuse.FOREIGN_STATE), GEMV_PATHS, _MISSING),
+)
+_OF_ANY_MATMUL: Final = (
     Plant("packed read beyond by matmul", of(Misuse.SHORT_PACKED, Misuse.FOREIGN_STATE), FUSED_PATHS, _MISSING),
-    Plant("scales read beyond", of(Misuse.SHORT_ABSMAX), ("dequantize_4bit",), _MISSING),
-    Plant("scales read beyond by gemv", of(Misuse.SHORT_ABSMAX), GEMV_PATHS, _MISSING),
     Plant("scales read beyond by matmul", of(Misuse.SHORT_ABSMAX), FUSED_PATHS, _MISSING),
+    Plant("transposed in matmul_4bit", both(_transposes, _is_in_out), ("matmul_4bit",), _RAISED, "RuntimeError"),
+    Plant("no gradient of the bias", _is_one_row, ("matmul_4bit_bias_gradient",), _RAISED, "RuntimeError"),
+    Plant("cast", lambda case: _stores_wider(case) and case.execution.mode is Mode.KEPT, ("linear4bit_cast",)),
+    Plant("reloaded", both(_rounds_its_table, _nested), ("linear4bit_reloaded",)),
+    Plant("any out of quantize_4bit", _WRONG_OUTS, ("quantize_4bit_out",), _MISSING),
+)
+_OF_DEQUANTIZE: Final = (
+    Plant("transposed", _transposes, ("dequantize_4bit",), Symptom.WRONG_SHAPE),
+    Plant("packed read beyond", of(Misuse.SHORT_PACKED, Misuse.FOREIGN_STATE), ("dequantize_4bit",), _MISSING),
+    Plant("scales read beyond", of(Misuse.SHORT_ABSMAX), ("dequantize_4bit",), _MISSING),
     Plant("half scales", of(Misuse.HALF_ABSMAX), ("dequantize_4bit",)),
-    Plant("half scales in gemv", of(Misuse.HALF_ABSMAX), GEMV_PATHS),
     Plant("strided scales", both(is_laid_out("absmax", Memory.STRIDED), lambda case: blocks(case) > 1), ("dequantize_4bit",)),
+)
+_OF_FUSED: Final = (
+    Plant("statistics twice", _nested, ("quantize_4bit_out",), _RAISED, "ValueError"),
+    Plant("any out of matmul_4bit", _WRONG_OUTS, ("matmul_4bit_out",), _MISSING),
     Plant("strided out", both(is_laid_out("out", Memory.STRIDED, Memory.TRANSPOSED), _strides_matter), ("dequantize_4bit_out",)),
     Plant("expanded out", of(Misuse.EXPANDED_OUT), ("dequantize_4bit_out",), Symptom.OUT_OF_BOUNDS),
     Plant("out on the CPU", of(Misuse.CPU_OUT), ("dequantize_4bit_out",), _LOST, REACHED),
@@ -162,10 +175,12 @@ DEFECTS: Final = (
         "no rows", both(lambda case: not case.activation.rows, is_fused), ("gemm_4bit_op",), _RAISED, "CUDA error left for the next call"
     ),
     Plant("range", both(in_half_precision_beyond_its_range, is_fused), FUSED_PATHS, Symptom.RANGE_DIVERGENCE, "overflow"),
+)
+_OF_GEMV: Final = (
+    Plant("packed read beyond by gemv", of(Misuse.SHORT_PACKED, Misuse.FOREIGN_STATE), GEMV_PATHS, _MISSING),
+    Plant("scales read beyond by gemv", of(Misuse.SHORT_ABSMAX), GEMV_PATHS, _MISSING),
+    Plant("half scales in gemv", of(Misuse.HALF_ABSMAX), GEMV_PATHS),
     Plant("range of gemv", in_half_precision_beyond_its_range, GEMV_PATHS, Symptom.RANGE_DIVERGENCE, "overflow"),
-    Plant("no gradient of the bias", _is_one_row, ("matmul_4bit_bias_gradient",), _RAISED, "RuntimeError"),
-    Plant("cast", lambda case: _stores_wider(case) and case.execution.mode is Mode.KEPT, ("linear4bit_cast",)),
-    Plant("reloaded", both(_rounds_its_table, _nested), ("linear4bit_reloaded",)),
     Plant("in_out far beyond", both(_is_in_out, _is_wide), GEMV_PATHS, _LOST, REACHED),
     Plant("in_out", _is_in_out, GEMV_PATHS, _MISSING),
     Plant("length of the activation", of(Misuse.LONG_ACTIVATION, Misuse.SHORT_ACTIVATION), GEMV_PATHS, _MISSING),
@@ -180,12 +195,72 @@ DEFECTS: Final = (
     Plant("expanded out of gemv", of(Misuse.EXPANDED_OUT), ("gemv_4bit_out",), Symptom.OUT_OF_BOUNDS),
     Plant("strided out of gemv", is_laid_out("out", Memory.STRIDED, Memory.TRANSPOSED), ("gemv_4bit_out",)),
 )
-"""One name for what is one defect. The same mistake in two kernels is two."""
+
+
+def by_gemv(case: Case) -> bool:
+    """Whether `matmul_4bit` calls gemv before 0.50: one row of whole blocks, without a gradient."""
+    return Arm.GEMV in matmul_arms(case, LEGACY)
+
+
+def by_torch(case: Case) -> bool:
+    """Whether it leaves the product to torch."""
+    return not by_gemv(case)
+
+
+def wrong_first(how: str) -> Holds:
+    """A weight of which the strides are ignored, where these numbers are the first that are wrong."""
+
+    def holds(case: Case) -> bool:
+        if case.memory.weight not in SPREAD or case.weight.elements <= 2:
+            return False
+        if case.weight.fill is Fill.ONES:
+            return how == "codes"
+        return how == ("offset" if _nested(case) else "scales")
+
+    return holds
+
+
+_OF_LEGACY: Final = (
+    *(Plant("weight strided", wrong_first(how), (QUANTIZE,), how=how) for how in ("scales", "offset", "codes")),
+    Plant("statistics twice", _nested, ("quantize_4bit_out",), _RAISED, "RuntimeError"),
+    Plant("no out at all", lambda _: True, ("dequantize_4bit_out",), _RAISED, "RuntimeError"),
+    Plant("packed strided in dequantize_4bit", is_laid_out("packed", Memory.STRIDED), ("dequantize_4bit",)),
+    Plant("any out of matmul_4bit", both(_WRONG_OUTS, by_torch), ("matmul_4bit_out",), _MISSING),
+    Plant("out on the CPU by gemv", both(of(Misuse.CPU_OUT), by_gemv), ("matmul_4bit_out",), _LOST, REACHED),
+    Plant("out that is never written", by_torch, ("matmul_4bit_out",)),
+    Plant("in_out by gemv", both(_is_in_out, by_gemv, _is_not_square), ("matmul_4bit",), Symptom.WRONG_SHAPE),
+    Plant("float64 by gemv", both(of(Misuse.DOUBLE_ACTIVATION), by_gemv), FUSED_PATHS, _MISSING),
+    Plant("integers by gemv", both(of(Misuse.INTEGER_ACTIVATION), by_gemv), FUSED_PATHS, _MISSING),
+    Plant("activation offset", both(is_laid_out("activation", Memory.OFFSET), by_gemv), FUSED_PATHS, _LOST, LAUNCHED),
+    Plant("packed offset", both(is_laid_out("packed", Memory.OFFSET), by_gemv), FUSED_PATHS, _LOST, LAUNCHED),
+    Plant("activation strided in matmul_4bit", both(lambda case: case.memory.activation in SPREAD, by_gemv), FUSED_PATHS),
+    Plant("packed strided in matmul_4bit", both(is_laid_out("packed", Memory.STRIDED), by_gemv), FUSED_PATHS),
+)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release as its defects. What is one defect has one name; the same mistake in two kernels is two."""
+
+    library: Library
+    defects: tuple[Plant, ...]
+
+    def defects_of(self, case: Case, key: FailureKey) -> set[str]:
+        """The names of the defects that fail so on a Case."""
+        return {plant.name for plant in self.defects if key.path in plant.paths and plant.condition(case) and _fails_as(plant, key)}
+
+
+RELEASES: Final = {
+    "0.50.2": Release(FUSED, (*_OF_QUANTIZE, *_OF_DEQUANTIZE, *_OF_ANY_MATMUL, *_OF_FUSED, *_OF_GEMV)),
+    "0.48.0": Release(LEGACY, (*_OF_QUANTIZE, *_OF_LEGACY, *_OF_DEQUANTIZE, *_OF_ANY_MATMUL, *_OF_GEMV)),
+}
 
 
 @dataclass
 class EmulatedExecutor(PlantedExecutor):
     """Takes the paths that the engine takes on an H200."""
+
+    library: Library = FUSED
 
     def _verdicts(self, case: Case, only: Sequence[str] | None) -> Iterator[PathVerdict]:
         verdict = self._of(case, QUANTIZE, QUANTIZE_SURFACE, ())
@@ -193,12 +268,12 @@ class EmulatedExecutor(PlantedExecutor):
         if verdict.symptom not in {None, Symptom.WRONG_VALUE}:
             return
         failed: dict[str, Symptom | None] = {}
-        for path in runner._selected(case, LIBRARY, only):
-            if runner._explained(path, case, LIBRARY, failed):
+        for path in runner._selected(case, self.library, only):
+            if runner._explained(path, case, self.library, failed):
                 failed[path.name] = None
                 continue
-            verdict = self._of(case, path.name, path.surface, tuple(arm.value for arm in path.arms(case, LIBRARY)))
-            if verdict.symptom is None and rule(case, path.surface, LIBRARY).ruling is Ruling.INVALID:
+            verdict = self._of(case, path.name, path.surface, tuple(arm.value for arm in path.arms(case, self.library)))
+            if verdict.symptom is None and rule(case, path.surface, self.library).ruling is Ruling.INVALID:
                 verdict = dataclasses.replace(verdict, got="ValueError: as it should be")
             yield verdict
             if verdict.symptom:
@@ -209,14 +284,9 @@ class EmulatedExecutor(PlantedExecutor):
     def _of(self, case: Case, path: str, surface: str, arms: tuple[str, ...]) -> PathVerdict:
         verdict = PathVerdict(path=path, surface=surface, ruling=Ruling.VALID, source="a test", arms=arms)
         acting = [plant for plant in self.plants if path in plant.paths and plant.condition(case)]
-        if rule(case, surface, LIBRARY).ruling is Ruling.INVALID:
+        if rule(case, surface, self.library).ruling is Ruling.INVALID:
             acting = [plant for plant in acting if plant.symptom in _NOT_REFUSED]
         return dataclasses.replace(verdict, symptom=acting[0].symptom, how=acting[0].how) if acting else verdict
-
-
-def defects_of(case: Case, key: FailureKey) -> set[str]:
-    """The names of the defects that fail so on a Case."""
-    return {plant.name for plant in DEFECTS if key.path in plant.paths and plant.condition(case) and _fails_as(plant, key)}
 
 
 def _fails_as(plant: Plant, key: FailureKey) -> bool:
