@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fuzz.triage.examine import other_view
 from strategies import fields
-from strategies.case import Case, CaseError, Fill, Layout, PackedView
+from strategies.case import Case, CaseError, Fill, Layout
 
 REVEALING: Final = (
     {"weight.fill": Fill.NORMAL, "activation.fill": Fill.NORMAL},
@@ -174,8 +175,7 @@ class _Reducer:
         if any(self._try_sizes({**shape, "weight.fill": fill}) for shape in (turned, row) for fill in fills):
             return
         # Before 0.50 functions take one view of the packed weight with each layout.
-        view = PackedView.TRANSPOSED if self.best.packed is PackedView.RETURNED else PackedView.RETURNED
-        any(self._try_sizes({**shape, "packed": view}) for shape in (turned, row))
+        any(self._try_sizes({**shape, "packed": other_view(self.best).packed}) for shape in (turned, row))
 
     def _empty_rows(self) -> None:
         """Rows without elements in place of no rows: what a weight without elements does has one name."""
