@@ -62,7 +62,7 @@ def _is_wrong_input(case: Case, path: Path, library: Library) -> bool:
     if misuse in _OF_DTYPE and path.surface == LINEAR:
         return False  # the module casts activation and bias to its compute dtype
     if misuse is Misuse.DOUBLE_ACTIVATION and not library.fused and path.arms(case, library) == (Arm.LINEAR,):
-        return False  # before 0.50 the weight goes to the activation's dtype, whichever it is, and the product is right
+        return False  # before 0.50 MatMul4Bit.forward converts the weight to the activation's dtype, whichever it is, for torch
     if misuse in _OF_ACTIVATION:
         return multiplies and _is_wrong_activation(case, library)
     if misuse in _OF_BIAS:

@@ -176,6 +176,15 @@ def test_a_quantization_that_fails_hides_what_comes_after_it_unless_it_only_pass
         assert suspect.hides(key(QUANTIZE))
 
 
+@pytest.mark.parametrize("symptom", [Symptom.WRONG_VALUE, Symptom.RANGE_DIVERGENCE, Symptom.BROKEN_RELATION])
+def test_wrong_numbers_hide_no_call_that_should_have_been_refused(symptom: Symptom) -> None:
+    """Those of such a call are not looked at."""
+    of = key(symptom=symptom)
+    for suspect in (bug(IN_OUT, of), Row(exact(IN_OUT, of))):
+        assert not suspect.hides(key(symptom=Symptom.MISSING_ERROR))
+        assert suspect.hides(key(symptom=RAISES))
+
+
 def test_a_row_that_names_its_paths_hides_nothing_on_others_of_the_surface() -> None:
     row = Row(pattern(IN_OUT, key(GEMV), paths=frozenset([GEMV])))
     elsewhere = key(GEMV).__class__(key(GEMV).surface, "gemv_4bit_compiled", RAISES, "")

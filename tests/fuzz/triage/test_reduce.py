@@ -218,6 +218,13 @@ def test_a_weight_without_elements_has_empty_rows(layout: Layout, sizes: tuple[i
     assert reduce_case(start, lambda case: case.is_empty).case == Case(weight=Weight(in_features=0))
 
 
+@pytest.mark.parametrize("storage", [storage for storage in StorageDType if storage is not StorageDType.UINT8])
+def test_a_failure_about_elements_of_the_packed_weight_is_shown_with_bytes(storage: StorageDType) -> None:
+    start = Case(weight=Weight(in_features=4 * storage.itemsize), quantization=Quantization(storage=storage))
+    reduced = reduce_case(start, lambda case: case.weight.elements == 4 * case.quantization.storage.itemsize)
+    assert reduced.case == Case(weight=Weight(in_features=4))
+
+
 def test_no_rows_stay_where_empty_ones_do_not_fail() -> None:
     start = Case(weight=Weight(out_features=0, in_features=7))
     assert reduce_case(start, lambda case: case.weight.out_features == 0).case == Case(weight=Weight(out_features=0))
