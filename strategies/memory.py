@@ -1,7 +1,8 @@
 """What the named memory layouts are: the same numbers of the same shape, lying otherwise.
 
-What lies around and between them is NaN in every floating dtype and 255 in bytes. Every function is self-contained,
-because scripts quote its source.
+What lies around and between them is NaN in every floating dtype and 255 in bytes; between bytes it is 0xA9, because 0xFF
+is two codes of 1 in NF4, and a packed weight of ones would be right by chance where strides are ignored. Every function is
+self-contained, because scripts quote its source.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ def offset(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def strided(tensor: torch.Tensor) -> torch.Tensor:
-    """Every second element of a tensor whose other elements are NaN."""
-    buffer = torch.full((2 * tensor.numel() * tensor.element_size(),), 255, dtype=torch.uint8, device=tensor.device).view(tensor.dtype)
+    """Every second element of a tensor whose other elements are NaN, or bytes of two 4-bit codes far from 0 and 1."""
+    between = 0xFF if tensor.is_floating_point() else 0xA9
+    buffer = torch.full((2 * tensor.numel() * tensor.element_size(),), between, dtype=torch.uint8, device=tensor.device).view(tensor.dtype)
     spread = buffer.view(*tensor.shape, 2)[..., 0]
     return spread.copy_(tensor)
 

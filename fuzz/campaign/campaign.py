@@ -159,10 +159,16 @@ class Campaign:
         """
         explore(mixed(properties), seed, lambda drawn: self._visit(drawn, until, most_cases))
         self._settle()
-        for failure in (*self._waiting, *self._explaining.give_up()):
+        for failure in (*self._still_unexplained(), *self._explaining.give_up()):
             self._listener.came_late(failure)
         self._waiting.clear()
         self.progress.stop_reason = "cases" if most_cases is not None and self.progress.cases >= most_cases else "time"
+
+    def _still_unexplained(self) -> Iterator[Failure]:
+        """What waits to be reduced, but for what was found meanwhile explains."""
+        for failure in self._waiting:
+            if self._budget.left <= 0 or self._explaining.explained_now(failure) is not None:
+                yield failure
 
     def replay(self, cases: Iterable[Case]) -> list[tuple[Case, CaseResult]]:
         """Run Cases before anything is drawn, and everything that follows from their failures."""
@@ -259,9 +265,11 @@ class Campaign:
         if not isinstance(found, Investigation):
             found.link(failure.key)
             found.count(failure)
+            if isinstance(found, Bug):
+                found.widen(failure)
             return
         condition = found.examined.condition
-        bug = Bug(found.key, found.reduction.case, found.examined.triggers, [condition], set(found.paths))
+        bug = Bug(found.key, found.reduction.case, found.examined.triggers, [condition], set(found.paths), found.kernels)
         if (same := self.suspects.bug_of(bug.signature) or self._region_of(found)) is not None:
             self._found_again(same, failure, condition)
             return

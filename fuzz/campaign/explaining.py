@@ -72,16 +72,15 @@ class Explaining:
 
     def give_up(self) -> list[Failure]:
         """Forget what is left, and return what nothing known may explain."""
-        left = [failure for failure, _ in self._doubtful if not self._suspects.may_act(failure.key, failure.case)]
+        left = [failure for failure, _ in self._doubtful if not self._suspected(failure)[0]]
         self._doubtful.clear()
         return left
 
     def explained_now(self, failure: Failure) -> Failure | None:
         """The failure with what is known by now taken back, without queueing; None if that explains it."""
-        suspects = self._suspects.acting(failure.key, failure.case)
+        suspects, harmless = self._suspected(failure)
         if not suspects:
             return failure
-        harmless = self._suspects.taken_back(failure.key, failure.case)
         if harmless is None:
             self._blame(failure, suspects)
             return None
@@ -99,15 +98,23 @@ class Explaining:
         return None
 
     def _explain(self, failure: Failure, depth: int) -> None:
-        suspects = self._suspects.acting(failure.key, failure.case)
+        suspects, harmless = self._suspected(failure)
         if not suspects:
             self._unexplained(failure)
             return
-        harmless = self._suspects.taken_back(failure.key, failure.case)
         if harmless is None:
             suspects[0].count(failure)
             return
         self._executor.submit(harmless, self._explainer(failure, harmless, suspects, depth), selection(failure.key))
+
+    def _suspected(self, failure: Failure) -> tuple[list[Suspect], Case | None]:
+        """What may explain a failure, and its Case with that taken back; None if it cannot be."""
+        key, case = failure.key, failure.case
+        if acting := self._suspects.acting(key, case):
+            return acting, self._suspects.taken_back(key, case)
+        bug = self._suspects.in_kernels(key, case, failure.verdict.arms)
+        harmless = None if bug is None or bug.kernels is None else bug.kernels.needed.taken_back(case)
+        return ([], None) if bug is None or harmless is None else ([bug], harmless)
 
     def _explainer(
         self, failure: Failure, harmless: Case, suspects: list[Suspect], depth: int, *, again: bool = False

@@ -93,3 +93,5 @@ def make_ready(call: Callable[[], object]) -> None:
     with contextlib.suppress(Exception):  # the call that counts raises it again
         call()
     torch.cuda.synchronize()  # other streams, too, see the poison from here on
+    with contextlib.suppress(Exception):  # a CUDA error that the call left for the next launch: the call that counts leaves it again
+        torch.cuda._sleep(1)  # type: ignore[no-untyped-call]  # noqa: SLF001

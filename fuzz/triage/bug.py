@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
 from fuzz.triage.condition import Condition
+from fuzz.triage.kernels import InKernels
 from fuzz.triage.kinds import may_follow
 from fuzz.triage.known import KnownIssue
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE
@@ -59,6 +60,7 @@ class Bug:
         regions: when it acts: if any of these conditions holds. Sizes that count together make several, such as few
             rows of many columns and many rows of few.
         paths: the paths on which it was seen.
+        kernels: what it needs in its kernels, if sizes only decide that they run.
         known: the row of the known-issues file that names it.
         observed: how many failures it explains, the first included.
         worst: the Case with the largest error over bound, with that ratio; `worst_errors` says where in its output.
@@ -70,6 +72,7 @@ class Bug:
     triggers: dict[str, Any]
     regions: list[Condition]
     paths: set[str]
+    kernels: InKernels | None = None
     known: KnownIssue | None = None
     observed: int = 0
     worst: tuple[Case, float] | None = None
@@ -94,6 +97,11 @@ class Bug:
     def link(self, key: FailureKey) -> None:
         """Take a failure of another path as this defect's, from now on."""
         self.paths.add(key.path)
+
+    def widen(self, failure: Failure) -> None:
+        """Take the kernels of a failure that turned out to be this defect's as its own, too."""
+        if self.kernels is not None and self.kernels.needed.holds(failure.case):
+            self.kernels.arms.update(failure.verdict.arms)
 
     def count(self, failure: Failure) -> None:
         """Take a failure as explained by this defect."""

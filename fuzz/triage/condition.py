@@ -32,14 +32,20 @@ class Condition:
     Attributes:
         choices: for each choice field, the values that fail.
         sizes: for each size, the rule.
+        otherwise: those of the choices' values with which another failure is seen in place of this one.
     """
 
     choices: Mapping[str, frozenset[Any]] = field(default_factory=lambda: _NOTHING)
     sizes: Mapping[str, SizeRule] = field(default_factory=lambda: _NOTHING)
+    otherwise: Mapping[str, frozenset[Any]] = field(default_factory=lambda: _NOTHING)
 
     def holds(self, case: Case) -> bool:
         """Whether the defect may act on `case`: one necessary field that is harmless, and it does not."""
         return self._holds(case) or ((turned := self._turned(case)) is not None and self._holds(turned))
+
+    def shows(self, case: Case) -> bool:
+        """Whether the defect may be what is seen on `case`."""
+        return self.holds(case) and not any(fields.get(case, name) in values for name, values in self.otherwise.items())
 
     def _holds(self, case: Case) -> bool:
         blocksize = case.quantization.blocksize

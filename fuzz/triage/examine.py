@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -43,7 +44,7 @@ PROBES: Final = {
 """Sizes that are tried in place of the minimal one: both sides of one, of a warp, of a block, and large ones. An odd number
 of blocks is among them, or multiples of one block would pass for multiples of two."""
 
-PROBED_ROWS: Final = {Effort.FULL: (1, 2, 3, 4, 5, 8, 16, 17, 32, 64), Effort.LITTLE: (1, 2, 4, 64), Effort.LEAST: (1, 64)}
+PROBED_ROWS: Final = {Effort.FULL: (1, 2, 3, 4, 5, 8, 16, 17, 32, 64), Effort.LITTLE: (1, 2, 4, 64, 65), Effort.LEAST: (1, 64)}
 
 BESIDE: Final[dict[Effort, Callable[[int], tuple[int, ...]]]] = {
     Effort.FULL: lambda size: (size - 1, size + 1, size + 2, 2 * size, 2 * size + 1, 3 * size),
@@ -77,13 +78,16 @@ def examine(case: Case, ask: Ask, effort: Effort = Effort.FULL, *, numbers: bool
     """
     fillings = REFILLED if numbers else 0
     triggers = {name: value for name, value in fields.triggers(case).items() if _needed(case, name, ask, fillings)}
-    choices = {name: frozenset(_failing_values(case, name, ask)) for name in triggers}
+    outcomes = {name: _outcomes(case, name, ask) for name in triggers}
+    # What cannot be told counts as failing, so that it is neutralised when it is met.
+    choices = {name: _those(told, set(Outcome) - {Outcome.PASSES}) for name, told in outcomes.items()}
+    otherwise = {name: _those(told, {Outcome.OTHERWISE}) for name, told in outcomes.items()}
     revealing = _revealing(case, ask)
     if numbers or by_chance(revealing, ask):  # then sizes only change the numbers, and each fill has its lucky ones
         widened = {name: values if name not in fields.FILLS else frozenset(fields.CHOICES[name][1:]) for name, values in choices.items()}
         return Examined(triggers, Condition(widened))
     sizes = {name: rule for name in fields.SIZES if (rule := size_rule(revealing, name, ask, effort)) is not None}
-    return Examined(triggers | {name: rule.words for name, rule in sizes.items()}, Condition(choices, MappingProxyType(sizes)))
+    return Examined(triggers | {name: rule.words for name, rule in sizes.items()}, Condition(choices, MappingProxyType(sizes), otherwise))
 
 
 def _needed(case: Case, name: str, ask: Ask, fillings: int) -> bool:
@@ -110,13 +114,14 @@ def other_view(case: Case) -> Case:
     return fields.replace(case, "packed", other)
 
 
-def _failing_values(case: Case, name: str, ask: Ask) -> Iterator[Any]:
+def _outcomes(case: Case, name: str, ask: Ask) -> dict[Any, Outcome]:
+    """What the value in the Case and those like it say."""
     value = fields.get(case, name)
-    yield value
-    for other in fields.alike(name, value):
-        # What cannot be told counts as failing, so that it is neutralised when it is met.
-        if other != value and _outcome(case, name, other, ask) is not Outcome.PASSES:
-            yield other
+    return {value: Outcome.FAILS} | {other: _outcome(case, name, other, ask) for other in fields.alike(name, value) if other != value}
+
+
+def _those(told: Mapping[Any, Outcome], outcomes: AbstractSet[Outcome]) -> frozenset[Any]:
+    return frozenset(value for value, outcome in told.items() if outcome in outcomes)
 
 
 def _revealing(case: Case, ask: Ask) -> Case:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from fuzz.engine.verdict import CaseResult, FailureKey, Outcome, PathVerdict, Symptom
-from fuzz.triage.bug import Failure, Suspect
-from fuzz.triage.condition import Condition, all_taken_back
+from fuzz.triage.bug import Bug, Failure, Suspect
+from fuzz.triage.condition import all_taken_back
 from fuzz.triage.examine import Ask, Effort, Examined, examine
-from fuzz.triage.kin import kin_of, unexplained
+from fuzz.triage.kernels import InKernels, arms_of, in_kernels
+from fuzz.triage.kin import Kin, kin_of, unexplained
 from fuzz.triage.kinds import root_of
 from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
-from fuzz.triage.suspects import Suspects, acts
+from fuzz.triage.suspects import Suspects, acts, shows
 from fuzz.triage.verify import OTHER_PATHS
 from strategies.case import Case
 
@@ -44,6 +45,7 @@ class Investigation:
         examined: what it needs.
         paths: those on which the minimal Case fails alike, and the one on which it was seen.
         verdict: of the minimal Case.
+        kernels: what it needs in its kernels, if sizes only decide that they run.
     """
 
     key: FailureKey
@@ -51,6 +53,7 @@ class Investigation:
     examined: Examined
     paths: frozenset[str]
     verdict: PathVerdict
+    kernels: InKernels | None = None
 
 
 class Investigator:
@@ -71,37 +74,48 @@ class Investigator:
         It may turn out to be one that is known of another path; then that one is returned. If time is up first, the
         failure is returned as far as it was reduced: no name is given to what is not minimal.
         """
-        key, start = failure.key, failure.case
-        reduction = self._reduce(start, key)
+        reduction = self._reduce(failure.case, failure.key)
         try:
-            if not reduction.finished:
-                raise OutOfTime  # noqa: TRY301 - one way out for both
-            if (root := root_of(reduction.case, key, self._run)) is not None:
-                return self._by_its_root(failure, *root)
-            kin = kin_of(reduction.case, key, self._run)
-            before = list(itertools.takewhile(lambda path: path != key.path, OTHER_PATHS)) if key.path in OTHER_PATHS else []
-            for path in (path for path in before if path in kin):
-                if (same := self._same(kin[path][1], key, kin[path][0])) is not None:
-                    return same
-            kin = unexplained(kin, key, self._suspects, self._run)
-            first = next((path for path in before if path in kin), key.path)
-            if first != key.path:
-                first_key, first_case = kin[first]
-                again = self._reduce(first_case, first_key)
-                if not again.finished:
-                    raise OutOfTime  # noqa: TRY301
-                key, reduction = first_key, Reduction(again.case, reduction.trials + again.trials, again.finished)
-                kin = unexplained(kin_of(reduction.case, key, self._run), key, self._suspects, self._run)
-                kin[failure.key.path] = (failure.key, reduction.case)
-            verdict = self._run(reduction.case, key).failure(key) or failure.verdict
-            effort, numbers = EFFORTS.get(key.symptom, Effort.FULL), key.symptom is Symptom.RANGE_DIVERGENCE
-            examined = examine(reduction.case, self._asker(reduction.case, key, avoid=False), effort, numbers=numbers)
+            found = self._found(failure, reduction)
         except OutOfTime:
-            if key != failure.key:
-                return failure
             return dataclasses.replace(failure, case=reduction.case, first=failure.drawn)
         self._seen.clear()
-        return Investigation(key, reduction, examined, frozenset(kin), verdict)
+        return found
+
+    def _found(self, failure: Failure, reduction: Reduction) -> Investigation | Suspect | Failure:
+        """What is behind a reduced failure. Raises `OutOfTime`."""
+        key, paths = failure.key, {failure.key.path}
+        if not reduction.finished:
+            raise OutOfTime
+        if (root := root_of(reduction.case, key, self._run)) is not None:
+            return self._by_its_root(failure, *root)
+        kin = kin_of(reduction.case, key, self._run)
+        before = [path for path in _before(key.path) if path in kin]
+        if (same := self._in_its_kernel(key, reduction.case) or self._known_before(before, kin, key)) is not None:
+            return same
+        kin = unexplained(kin, key, self._suspects, self._run)
+        first = next((path for path in before if path in kin), key.path)
+        if first != key.path:
+            key, case = kin[first]
+            again = self._reduce(case, key)
+            if not again.finished:
+                raise OutOfTime
+            reduction = Reduction(again.case, reduction.trials + again.trials, again.finished)
+            if (same := self._in_its_kernel(key, reduction.case)) is not None:
+                return same
+            kin = unexplained(kin_of(reduction.case, key, self._run), key, self._suspects, self._run)
+        return self._examine(failure, key, reduction, paths | kin.keys())
+
+    def _examine(self, failure: Failure, key: FailureKey, reduction: Reduction, paths: set[str]) -> Investigation:
+        case, effort = reduction.case, EFFORTS.get(key.symptom, Effort.FULL)
+        examined = examine(case, self._asker(case, key, avoid=False), effort, numbers=key.symptom is Symptom.RANGE_DIVERGENCE)
+        verdict = self._run(case, key).failure(key) or failure.verdict
+        kernels = in_kernels(case, examined.condition, key, self._run)
+        return Investigation(key, reduction, examined, frozenset(paths), verdict, kernels)
+
+    def _known_before(self, before: Iterable[str], kin: Kin, key: FailureKey) -> Suspect | None:
+        """What is known of a path that comes before the key's, and explains the failure on both."""
+        return next((same for path in before if (same := self._same(kin[path][1], key, kin[path][0])) is not None), None)
 
     def _by_its_root(self, failure: Failure, case: Case, verdict: PathVerdict) -> Investigation | Suspect | Failure:
         """The defect behind an earlier kind of failure, which has nothing before it in the end."""
@@ -117,7 +131,8 @@ class Investigator:
         """
         resembling = self._suspects.resembling(found.key, found.examined.condition)
         if not resembling:
-            return self._in_the_same_kernel(found)
+            bugs, always = self._suspects.bugs, found.kernels is not None and found.kernels.always
+            return next((bug for bug in bugs if always and bug.key == found.key and bug.kernels == found.kernels), None)
         others = [suspect for suspect in self._suspects.concerning(found.key) if suspect not in resembling]
 
         def fails(case: Case) -> bool:
@@ -126,26 +141,11 @@ class Investigator:
         end = reduce_case(found.reduction.case, fails).case
         return next((suspect for suspect in resembling if acts(suspect, end)), None)
 
-    def _in_the_same_kernel(self, found: Investigation) -> Suspect | None:
-        """A defect of this run that asks for the same choices, where the sizes of both only say when one kernel runs.
-
-        So it is where a dispatch rule has an "or" in it: several rows, or a row that is no whole number of blocks.
-        """
-        condition = found.examined.condition
-        alike = [bug for bug in self._suspects.bugs if bug.key == found.key and bug.regions[0].same_choices(condition)]
-        arms = self._dispatched(found.reduction.case, condition, found.key) if alike else frozenset()
-        return next((bug for bug in alike if arms and self._dispatched(bug.minimal, bug.regions[0], bug.key) == arms), None)
-
-    def _dispatched(self, case: Case, condition: Condition, key: FailureKey) -> frozenset[str]:
-        """The kernels that `case` may run, if with a harmless size it always passes in others; none if not."""
-        arms, beside = self._arms(case, key), list(condition.harmless_sizes(case))
-        passes = all(self._run(other, key).outcome(key) is Outcome.PASSES for other in beside)
-        apart = all(theirs and not theirs & arms for theirs in (self._arms(other, key) for other in beside))
-        return arms if beside and passes and apart else frozenset()
-
-    def _arms(self, case: Case, key: FailureKey) -> frozenset[str]:
-        """The kernels that the key's path may run, by the rule of dispatch."""
-        return frozenset(arm for verdict in self._run(case, key).verdicts if verdict.path == key.path for arm in verdict.arms)
+    def _in_its_kernel(self, key: FailureKey, case: Case) -> Bug | None:
+        """A defect of this run that explains a reduced Case by the kernel that it runs."""
+        bug = self._suspects.in_kernels(key, case, arms_of(self._run(case, key), key))
+        harmless = None if bug is None or bug.kernels is None else bug.kernels.needed.taken_back(case)
+        return bug if harmless is not None and self._run(harmless, key).outcome(key) is Outcome.PASSES else None
 
     def _same(self, case: Case, key: FailureKey, first: FailureKey) -> Suspect | None:
         """What is known of the path `first` and explains the failure on `key`'s path too."""
@@ -167,7 +167,7 @@ class Investigator:
         masking = self._suspects.masking(key, start) if avoid else []
 
         def ask(case: Case) -> Outcome:
-            if self._suspects.may_act(key, case) or any(acts(suspect, case) for suspect in masking):
+            if self._suspects.may_act(key, case) or any(shows(suspect, case) for suspect in masking):
                 return Outcome.MASKED
             return self._run(case, key).outcome(key)
 
@@ -178,3 +178,8 @@ class Investigator:
         if (case, key.path) not in self._seen:
             self._seen[case, key.path] = self._trial(case, key)
         return self._seen[case, key.path]
+
+
+def _before(path: str) -> list[str]:
+    """The paths that a defect would rather be named after."""
+    return list(itertools.takewhile(lambda other: other != path, OTHER_PATHS)) if path in OTHER_PATHS else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from fuzz.engine.verdict import FailureKey
 from fuzz.triage.bug import Bug, Row, Suspect
@@ -31,6 +31,11 @@ class Suspects:
         """Those that may be why `case` fails: one with a trigger that is neutral there cannot be."""
         return [suspect for suspect in self.concerning(key) if acts(suspect, case)]
 
+    def in_kernels(self, key: FailureKey, case: Case, arms: Collection[str]) -> Bug | None:
+        """The defect of this run that may be why `case` fails in these kernels, although its sizes are others."""
+        concerned = (bug for bug in self.bugs if bug.kernels is not None and bug.concerns(key))
+        return next((bug for bug in concerned if bug.kernels is not None and bug.kernels.holds(case, arms)), None)
+
     def may_act(self, key: FailureKey, case: Case) -> bool:
         """Whether a failure of `case` may be one that is known."""
         return any(acts(suspect, case) for suspect in self.concerning(key))
@@ -58,6 +63,11 @@ class Suspects:
 
     def _rows_naming(self, bug: Bug) -> Iterator[Row]:
         return (row for row in self.rows if row.issue.names(bug.key, bug.minimal, bug.triggers))
+
+
+def shows(suspect: Suspect, case: Case) -> bool:
+    """Whether a suspect may be what is seen on `case`."""
+    return any(region.shows(case) for region in suspect.regions)
 
 
 def acts(suspect: Suspect, case: Case) -> bool:

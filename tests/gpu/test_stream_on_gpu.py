@@ -15,6 +15,7 @@ import pytest
 from fuzz.engine import worker
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import CaseResult, Grade, PathVerdict, Symptom
+from reports.finding import LEFT_ERROR
 from reports.script import write_script
 from strategies import fields
 from strategies.case import Activation, Case, CudaStream, Execution, Fill, FloatDType, Quantization, QuantType, Weight
@@ -70,6 +71,14 @@ def test_quantizing_launches_on_the_legacy_default_stream(cuda: Executor, quant_
     (failure,) = cuda.run(case, []).failures
     assert (failure.path, failure.symptom, failure.grade) == ("quantize_4bit", Symptom.WRONG_VALUE, Grade.DEFINITE)
     assert cuda.run(fields.replace(case, "execution.stream", CudaStream.DEFAULT), []).failures == ()
+
+
+def test_a_cuda_error_that_is_left_is_seen_on_the_side_stream_too(cuda: Executor) -> None:
+    """`gemm_4bit` of no rows leaves one; nothing is wrong with its inputs."""
+    none = Case(weight=Weight(in_features=64), activation=Activation(leading=(0,)), bias=True)
+    for case in (none, fields.replace(none, "execution.stream", CudaStream.SIDE)):
+        failures = [failure for failure in cuda.run(case, ["gemm_4bit_op"]).failures if failure.path == "gemm_4bit_op"]
+        assert [(failure.symptom, failure.how) for failure in failures] == [(Symptom.UNEXPECTED_EXCEPTION, LEFT_ERROR)]
 
 
 def test_the_script_of_that_fails_and_without_the_side_stream_it_does_not(cuda: Executor, tmp_path: Path) -> None:

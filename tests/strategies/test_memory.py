@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from strategies.case import FLAT_MEMORIES, OUT_MEMORIES, STORED_MEMORIES, Case, CaseError, Layouts, Memory
+from fuzz.oracle.codebooks import CODES
+from strategies.case import FLAT_MEMORIES, OUT_MEMORIES, STORED_MEMORIES, Case, CaseError, Layouts, Memory, QuantType
 from strategies.cases import cases
 from strategies.memory import LAYOUTS, expanded, guarded, offset, strided, transposed
 from tests.strategies.helpers import draw
@@ -65,8 +66,17 @@ def test_offset(tensor: torch.Tensor) -> None:
 def test_strided(tensor: torch.Tensor) -> None:
     laid_out = strided(tensor)
     assert laid_out.stride(-1) == 2
-    assert is_poison(memory_of(laid_out)[1::2])
+    between = memory_of(laid_out)[1::2]
+    assert (between == 0xA9).all() if tensor.dtype is torch.uint8 else is_poison(between)
     assert torch.equal(memory_of(laid_out)[::2], tensor.flatten())
+
+
+@pytest.mark.parametrize("quant_type", list(QuantType))
+def test_what_lies_between_packed_weights_is_no_code_of_dull_numbers(quant_type: QuantType) -> None:
+    """Or weights of ones and zeros would be right by chance where the strides of the packed weight are ignored."""
+    byte = int(memory_of(strided(torch.zeros(2, dtype=torch.uint8)))[1])
+    values = [CODES[quant_type][byte >> 4], CODES[quant_type][byte & 15]]
+    assert all(abs(abs(value) - dull) > 2**-8 for value in values for dull in (0.0, 1.0))
 
 
 @every_tensor

@@ -21,6 +21,7 @@ from fuzz.triage.investigate import Investigator
 from fuzz.triage.known import load
 from fuzz.triage.reduce import OutOfTime
 from fuzz.triage.suspects import Suspects
+from strategies import fields
 from strategies.case import (
     Activation,
     Case,
@@ -40,6 +41,7 @@ from tests.fuzz.campaign.obedient import BLOCKSIZES, BREAKING, case, serve
 from tests.fuzz.engine.fake_child import Do
 from tests.fuzz.triage import planted
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
+from tests.fuzz.triage.suspecting import bug, failure
 
 KEY = FailureKey("functional.matmul_4bit", "matmul_4bit", Symptom.WRONG_VALUE, "")
 
@@ -234,6 +236,26 @@ def test_failures_that_a_defect_explains_are_counted_for_it() -> None:
     assert candidate.bug.observed == campaign.progress.failures[KEY] == 20
     assert len(recorder.failures) == 1, "what is explained is not told"
     assert len(candidate.bug.spares) == 2
+
+
+def by_rows(case: Case) -> tuple[str, ...]:
+    """A few rows go to the fused kernel, of float16 some more."""
+    most = 32 if case.activation_dtype is FloatDType.FLOAT16 else 7
+    return ("simt",) if case.activation.rows <= most else ("linear",)
+
+
+def test_what_a_defect_does_in_its_kernel_is_explained_whatever_made_the_kernel_run() -> None:
+    strided = Plant("strided", lambda case: case.memory.packed is Memory.STRIDED and by_rows(case) == ("simt",))
+    campaign, recorder, executor = over([strided])
+    executor.dispatch = by_rows
+    laid_out = fields.replace(Case(), "memory.packed", Memory.STRIDED)
+    campaign.replay([laid_out])
+    half = fields.replace(laid_out, "activation.dtype", FloatDType.FLOAT16)
+    campaign.replay([fields.replace(half, fields.ROWS, rows) for rows in (12, 20, 30)])
+    (candidate,) = recorder.candidates
+    assert candidate.bug.triggers == {"memory.packed": "strided", "activation.rows": "small"}
+    assert candidate.bug.observed == campaign.progress.failures[KEY] == 4
+    assert len(recorder.failures) == 1, "no reduction is needed for it"
 
 
 def test_failures_that_a_row_explains_are_counted_for_it_and_told_to_nobody(tmp_path: Path) -> None:
@@ -518,6 +540,17 @@ def test_what_is_left_unexplained_at_the_very_end_is_late() -> None:
     assert campaign.progress.cases == 1
     assert [failure.key for failure in recorder.late] == [KEY] * campaign.progress.failures[KEY]
     assert recorder.candidates == []
+
+
+def test_what_was_found_while_a_failure_waited_explains_it_in_the_end() -> None:
+    campaign, _, _ = over([ODD, BIAS])
+    even = Case(weight=Weight(in_features=2), bias=True)
+    campaign._waiting += [failure(KEY, wide(4)[2]), failure(KEY, even)]
+    campaign.suspects.bugs.append(bug({"weight.in_features": "odd"}, KEY))
+    campaign._budget = Budget(3600.0)
+    assert [late.case for late in campaign._still_unexplained()] == [even]
+    campaign._budget = Budget(0.0)
+    assert len(list(campaign._still_unexplained())) == 2
 
 
 def test_progress_is_told_after_every_case_and_at_once() -> None:

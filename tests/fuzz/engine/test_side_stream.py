@@ -90,6 +90,28 @@ def test_after_an_exception_the_inputs_are_what_they_were_and_the_stream_is_the_
     assert device.stream is device.default
 
 
+def test_a_cuda_error_that_the_call_leaves_for_the_next_launch_keeps_nothing_poisoned(
+    device: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, left = torch.ones(2), [False]
+
+    def launch(cycles: int) -> None:
+        if left[0]:
+            left[0] = False
+            raise RuntimeError("CUDA error: invalid argument")
+        device.sleep(cycles)
+
+    def call() -> torch.Tensor:
+        left[0] = True
+        return x * 2
+
+    monkeypatch.setattr(torch.cuda, "_sleep", launch)
+    result = call_on_side_stream([x], call)
+    assert left == [True], "the call that counts has left one, too"
+    assert result.tolist() == [2.0, 2.0]
+    assert x.tolist() == [1.0, 1.0]
+
+
 def test_one_side_stream_serves_all_calls(device: FakeCuda) -> None:
     for _ in range(3):
         call_on_side_stream([torch.ones(2)], lambda: None)

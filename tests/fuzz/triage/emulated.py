@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import torch
+
 from fuzz.engine import runner
 from fuzz.engine.contract import rule
-from fuzz.engine.dispatch import gemm_arms, matmul_arms
+from fuzz.engine.dispatch import matmul_arms
 from fuzz.engine.library import Library
 from fuzz.engine.verdict import ENDING, TOO_SHORT, FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.oracle.arms import Arm
@@ -29,7 +31,24 @@ LAUNCHED: Final = "CUDA error: misaligned address"
 REACHED: Final = "CUDA error: an illegal memory access was encountered"
 SPREAD: Final = frozenset({Memory.STRIDED, Memory.TRANSPOSED, Memory.EXPANDED})
 
-FUSED: Final = library(device="cuda", gpu=H200, out_variant=True, rule=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled(Library):
+    """Chooses fused kernels as 0.50.2 does on an H200 for weights below 4 Mi elements: `_gemm_4bit_use_custom_cuda`."""
+
+    def chooses_fused(self, dtype: torch.dtype, rows: int, outputs: int, terms: int) -> bool | None:
+        """By dtype, and by how many multiprocessors there is work for."""
+        if dtype is torch.float32:
+            return rows < 8
+        waves = math.ceil(outputs / 64) / H200.multiprocessors
+        if 2 * terms < outputs:
+            return rows <= (512 if waves < 1 / 3 else 320)
+        return rows <= (32 if waves <= 1 / 4 else 16 if waves <= 1 / 2 else 4)
+
+
+FUSED: Final = Ruled(
+    version="0.50.2", device="cuda", fused=True, out_variant=True, cpu_repack=False, documented_blocksizes=ALL_BLOCKSIZES, gpu=H200
+)
 """0.50.2"""
 LEGACY: Final = library(version="0.48.0", device="cuda", fused=False, out_variant=True, documented_blocksizes=ALL_BLOCKSIZES[1:], gpu=H200)
 
@@ -38,7 +57,7 @@ Holds = Callable[[Case], bool]
 
 def is_fused(case: Case) -> bool:
     """Whether a fused kernel multiplies: a few rows of whole blocks."""
-    return Arm.LINEAR not in gemm_arms(case, FUSED)
+    return Arm.LINEAR not in matmul_arms(case, FUSED)
 
 
 def packed_elements(case: Case) -> float:

@@ -16,8 +16,9 @@ from fuzz.triage.reduce import OutOfTime
 from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE, paths_in, selection
 from strategies import fields
-from strategies.case import Case, Fill, FloatDType, Layout, Mode, PackedView, Quantization, QuantType, StorageDType, Weight
+from strategies.case import Case, Fill, FloatDType, Layout, Memory, Mode, PackedView, Quantization, QuantType, StorageDType, Weight
 from strategies.misuse import ALIKE, Misuse
+from tests.fuzz.triage.emulated import both
 from tests.fuzz.triage.planted import Plant, PlantedExecutor
 from tests.fuzz.triage.suspecting import GEMV, LINEAR, MATMUL, bug, failure, key, pattern
 
@@ -27,7 +28,6 @@ BUSY = Case(
     bias=True,
     seed=7,
 )
-MATMUL_OUT = "matmul_4bit_out"
 WIDE = Plant("wide", lambda case: case.weight.in_features >= 100 and case.bias)
 
 
@@ -38,9 +38,13 @@ def investigator(plants: Sequence[Plant], *known: Bug) -> tuple[Investigator, Pl
     return Investigator(lambda case, of: executor.run(case, selection(of)), suspects), executor
 
 
-def found(plants: Sequence[Plant], of: FailureKey | None = None, case: Case = BUSY) -> Investigation:
+def found(
+    plants: Sequence[Plant], of: FailureKey | None = None, case: Case = BUSY, dispatch: Callable[[Case], tuple[str, ...]] = lambda _: ()
+) -> Investigation:
     """What is found for a failure of `case`."""
-    result = investigator(plants)[0].investigate(failure(of or key(), case))
+    searcher, executor = investigator(plants)
+    executor.dispatch = dispatch
+    result = searcher.investigate(failure(of or key(), case))
     assert isinstance(result, Investigation)
     return result
 
@@ -154,7 +158,7 @@ def test_range_divergence_is_looked_for_with_other_numbers_on_the_other_paths() 
 
 def known_as(result: Investigation) -> Bug:
     condition = result.examined.condition
-    return Bug(result.key, result.reduction.case, result.examined.triggers, [condition], set(result.paths))
+    return Bug(result.key, result.reduction.case, result.examined.triggers, [condition], set(result.paths), result.kernels)
 
 
 def test_what_is_known_of_another_path_is_returned() -> None:
@@ -274,27 +278,63 @@ def test_a_defect_is_named_after_the_first_kind_of_failure_that_it_shows() -> No
     assert investigator([lost, through], known)[0].investigate(failure(gone, small)) is known
 
 
-DEEP_OUT = fields.replace(fields.replace(BUSY, "execution.mode", Mode.OUT), "execution.misuse", Misuse.DEEP_OUT)
-
-
 def dispatched(case: Case) -> tuple[str, ...]:
     """One row of whole blocks goes to gemv."""
     return ("gemv",) if case.activation.rows == 1 and case.weight.in_features % 64 == 0 else ("linear",)
 
 
-def test_what_fails_wherever_one_kernel_runs_is_one_defect() -> None:
+def in_linear(case: Case) -> bool:
+    return "linear" in dispatched(case)
+
+
+def test_what_one_choice_does_wherever_one_kernel_runs_is_one_defect() -> None:
     """Several rows, or a row that is no whole number of blocks: the dispatch rule says "or"."""
-    taken = Plant("taken", lambda case: "linear" in dispatched(case), (MATMUL_OUT,), Symptom.MISSING_ERROR)
-    of = key(MATMUL_OUT, Symptom.MISSING_ERROR)
-    known = known_as(found([taken], of, DEEP_OUT))
+    taken = Plant("taken", both(in_linear, lambda case: case.bias), (MATMUL,))
+    known = known_as(found([taken], dispatch=dispatched))
+    assert known.kernels is not None
+    assert known.kernels.arms == {"linear"}
     searcher, executor = investigator([taken], known)
     executor.dispatch = dispatched
-    several = fields.replace(fields.replace(DEEP_OUT, fields.ROWS, 3), "weight.in_features", 128)
+    several = fields.replace(fields.replace(BUSY, fields.ROWS, 3), "weight.in_features", 256)
     assert not known.regions[0].holds(several)
-    again = searcher.investigate(failure(of, several))
+    assert searcher.investigate(failure(key(), several)) is known
+
+
+def test_what_fails_wherever_one_kernel_runs_is_one_defect() -> None:
+    """Nothing can be taken back but the sizes that make the kernel run."""
+    always = Plant("always", in_linear, (MATMUL,))
+    known = known_as(found([always], dispatch=dispatched))
+    searcher, executor = investigator([always], known)
+    executor.dispatch = dispatched
+    several = fields.replace(fields.replace(BUSY, fields.ROWS, 3), "weight.in_features", 256)
+    again = searcher.investigate(failure(key(), several))
     assert isinstance(again, Investigation)
     assert known_as(again).signature != known.signature
     assert searcher.region_of(again) is known
+
+
+def test_another_defect_of_a_kernel_with_the_same_choice_is_not_taken_for_one_that_is_known() -> None:
+    """It fails without the choice, too."""
+    taken = Plant("taken", both(in_linear, lambda case: case.bias), (MATMUL,))
+    rows = Plant("rows", lambda case: case.activation.rows >= 3, (MATMUL,))
+    known = known_as(found([taken], dispatch=dispatched))
+    searcher, executor = investigator([taken, rows], known)
+    executor.dispatch = dispatched
+    again = searcher.investigate(failure(key(), fields.replace(fields.replace(BUSY, fields.ROWS, 3), "weight.in_features", 256)))
+    assert isinstance(again, Investigation)
+    assert again.reduction.case == fields.replace(Case(), fields.ROWS, 3)
+
+
+def test_a_value_with_which_the_path_fails_otherwise_does_not_keep_that_failure_from_its_minimum() -> None:
+    """A packed weight at an odd address loses the context, and one with strides gives other numbers."""
+    few = Plant("strided", both(lambda case: case.memory.packed is Memory.STRIDED, lambda case: case.activation.rows <= 4))
+    lost = Plant("offset", lambda case: case.memory.packed is Memory.OFFSET, symptom=Symptom.CONTEXT_LOST)
+    known = known_as(found([few, lost], case=fields.replace(BUSY, "memory.packed", Memory.STRIDED)))
+    assert known.regions[0].otherwise == {"memory.packed": {Memory.OFFSET}}
+    wide = fields.replace(fields.replace(BUSY, "memory.packed", Memory.OFFSET), fields.ROWS, 9)
+    again = investigator([few, lost], known)[0].investigate(failure(key(symptom=Symptom.CONTEXT_LOST), wide))
+    assert isinstance(again, Investigation)
+    assert again.reduction.case == fields.replace(Case(), "memory.packed", Memory.OFFSET)
 
 
 def test_two_defects_of_one_kernel_stay_two() -> None:
