@@ -20,7 +20,7 @@ from fuzz.engine.library import Library
 from fuzz.engine.path import Path
 from fuzz.engine.references import References
 from fuzz.engine.tensors import FLOAT_DTYPES
-from fuzz.engine.verdict import Grade, PathVerdict, Symptom
+from fuzz.engine.verdict import OVERFLOWED, UNDERFLOWED, Grade, PathVerdict, Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.oracle.bounds import Interval, dequantize_model, error_model, interval, narrowest, triton_dequantize_model
 from fuzz.oracle.calibration import find
@@ -32,9 +32,6 @@ from strategies.case import Case, Fill
 
 _OF_TORCH: Final = frozenset({Arm.LINEAR, Arm.TRITON_LINEAR})
 """Kernels whose product is torch's own."""
-
-OVERFLOWED: Final = "overflow"
-UNDERFLOWED: Final = "underflow"
 
 
 def judge_values(question: Question, result: torch.Tensor, references: References) -> PathVerdict:

@@ -35,6 +35,10 @@ ENDING: Final = frozenset({Symptom.PROCESS_DIED, Symptom.HANG, Symptom.CONTEXT_L
 TOO_SHORT: Final = "packed weight too short"
 """What `how` says where `quantize_4bit` made too little room for its codes."""
 
+OVERFLOWED: Final = "overflow"
+UNDERFLOWED: Final = "underflow"
+"""How an intermediate result leaves its range."""
+
 CAPTURE_FAILED: Final = "capture failed"
 """What `how` says of a verdict without a symptom whose call could not be captured as a CUDA graph."""
 

@@ -105,6 +105,8 @@ def _needed(case: Case, name: str, ask: Ask, fillings: int) -> bool:
         return True
     if outcome is Outcome.PASSES and any(ask(other) is Outcome.FAILS for other in refilled(changed, fillings)):
         return False
+    if name == "execution.mode" and outcome is Outcome.BLOCKED:  # most paths run in one mode only, whatever comes before them
+        return False
     return outcome not in {Outcome.FAILS, Outcome.NOT_RUN}
 
 

@@ -1,9 +1,9 @@
 """Kinds of failures that may be one defect on one path, seen here and there: it is named after the first of them.
 
 A call that should have been refused, or that has not enough memory to write to, reads or writes beyond its memory: most
-often nobody notices, and now and then the context is lost or the process dies. And of the numbers of a quantization the
-first wrong one is told, which depends on the numbers: where all elements are alike, scales are right that were taken
-from elsewhere.
+often nobody notices, and now and then the context is lost or the process dies. Of the numbers of a quantization the first
+wrong one is told, which depends on the numbers: where all elements are alike, scales are right that were taken from
+elsewhere. And where products are rounded to float16, large ones overflow and small ones underflow.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from fuzz.engine.verdict import TOO_SHORT, CaseResult, FailureKey, Outcome, PathVerdict, Symptom
-from fuzz.triage.examine import other_view
+from fuzz.engine.verdict import OVERFLOWED, TOO_SHORT, UNDERFLOWED, CaseResult, FailureKey, Outcome, PathVerdict, Symptom
+from fuzz.triage.examine import other_view, refilled
 from strategies import fields
 from strategies.case import Case, CaseError, Fill
 
@@ -25,8 +25,14 @@ _REACHING: Final = frozenset({Symptom.MISSING_ERROR, Symptom.OUT_OF_BOUNDS})
 _BESIDE: Final = (65, 64)
 """Rows of which one has a part of a block, and the other none: enough to be read or written beyond, and no whole page."""
 
+_OVERFLOWING: Final = {"weight.fill": Fill.NORMAL, "activation.fill": Fill.HUGE, "weight.in_features": 64}
+"""Few products, some of which leave float16's range although their sum does not."""
+
 _NOT_NEEDED: Final = frozenset({*fields.FILLS, "execution.mode"})
 """Fields that say where a defect can be seen. Most paths run in one mode only."""
+
+OTHER_NUMBERS: Final = 7
+"""Other numbers that are tried for an overflow: whether a sum comes back into the range is a matter of luck."""
 
 Run = Callable[[Case, FailureKey], CaseResult]
 """Runs a Case on the key's path."""
@@ -36,6 +42,8 @@ def may_follow(key: FailureKey, cause: FailureKey) -> bool:
     """Whether a failure of the kind `key` may be what the defect behind `cause`, of the same path, does on another Case."""
     if key.symptom in _LOST:
         return cause.symptom in _REACHING or (cause.symptom, cause.how) == (Symptom.WRONG_SHAPE, TOO_SHORT)
+    if key.symptom is cause.symptom is Symptom.RANGE_DIVERGENCE:
+        return (key.how, cause.how) == (UNDERFLOWED, OVERFLOWED)
     if not (key.symptom is cause.symptom is Symptom.WRONG_VALUE and key.how in NUMBERS and cause.how in NUMBERS):
         return False
     return NUMBERS.index(cause.how) < NUMBERS.index(key.how)
@@ -60,6 +68,11 @@ def _beside(case: Case, key: FailureKey) -> Iterator[Case]:
     if key.symptom in _LOST:
         yield from _replaced(case, "weight.in_features", _BESIDE)
         yield from _replaced(case, "execution.misuse", fields.duller("execution.misuse", case.execution.misuse)[1:])
+    elif key.how == UNDERFLOWED:
+        large = case
+        for name, value in _OVERFLOWING.items():
+            large = fields.replace(large, name, value)
+        yield from (large, *refilled(large, OTHER_NUMBERS))
     elif key.how in NUMBERS:
         revealing = fields.replace(fields.replace(case, "weight.fill", Fill.NORMAL), "activation.fill", Fill.NORMAL)
         yield from dict.fromkeys((fields.replace(revealing, "quantization.compress_statistics", value=False), revealing))

@@ -17,7 +17,7 @@ from fuzz.engine import runner
 from fuzz.engine.contract import rule
 from fuzz.engine.dispatch import matmul_arms
 from fuzz.engine.library import Library
-from fuzz.engine.verdict import ENDING, TOO_SHORT, FailureKey, PathVerdict, Ruling, Symptom
+from fuzz.engine.verdict import ENDING, OVERFLOWED, TOO_SHORT, UNDERFLOWED, FailureKey, PathVerdict, Ruling, Symptom
 from fuzz.oracle.arms import Arm
 from fuzz.triage.verify import QUANTIZE, QUANTIZE_SURFACE
 from strategies.case import Case, CudaStream, Fill, FloatDType, Layout, Memory, Mode, StorageDType
@@ -70,9 +70,15 @@ def blocks(case: Case) -> int:
     return math.ceil(case.weight.elements / case.quantization.blocksize)
 
 
-def in_half_precision_beyond_its_range(case: Case) -> bool:
-    """Two huge factors."""
-    return case.activation_dtype is FloatDType.FLOAT16 and case.weight.fill is case.activation.fill is Fill.HUGE
+def overflows(case: Case) -> bool:
+    """Large factors, whose products are rounded to float16."""
+    large = case.activation.fill is Fill.HUGE and case.weight.fill in {Fill.NORMAL, Fill.HUGE}
+    return case.activation_dtype is FloatDType.FLOAT16 and large and case.seed % 3 == 1
+
+
+def underflows(case: Case) -> bool:
+    """Small factors."""
+    return case.activation_dtype is FloatDType.FLOAT16 and case.weight.fill is case.activation.fill is Fill.TINY
 
 
 def of(*misuses: Misuse) -> Holds:
@@ -193,13 +199,15 @@ _OF_FUSED: Final = (
     Plant(
         "no rows", both(lambda case: not case.activation.rows, is_fused), ("gemm_4bit_op",), _RAISED, "CUDA error left for the next call"
     ),
-    Plant("range", both(in_half_precision_beyond_its_range, is_fused), FUSED_PATHS, Symptom.RANGE_DIVERGENCE, "overflow"),
+    Plant("range", both(overflows, is_fused), FUSED_PATHS, Symptom.RANGE_DIVERGENCE, OVERFLOWED),
+    Plant("range", both(underflows, is_fused), FUSED_PATHS, Symptom.RANGE_DIVERGENCE, UNDERFLOWED),
 )
 _OF_GEMV: Final = (
     Plant("packed read beyond by gemv", of(Misuse.SHORT_PACKED, Misuse.FOREIGN_STATE), GEMV_PATHS, _MISSING),
     Plant("scales read beyond by gemv", of(Misuse.SHORT_ABSMAX), GEMV_PATHS, _MISSING),
     Plant("half scales in gemv", of(Misuse.HALF_ABSMAX), GEMV_PATHS),
-    Plant("range of gemv", in_half_precision_beyond_its_range, GEMV_PATHS, Symptom.RANGE_DIVERGENCE, "overflow"),
+    Plant("range of gemv", overflows, GEMV_PATHS, Symptom.RANGE_DIVERGENCE, OVERFLOWED),
+    Plant("range of gemv", underflows, GEMV_PATHS, Symptom.RANGE_DIVERGENCE, UNDERFLOWED),
     Plant("in_out far beyond", both(_is_in_out, _is_wide), GEMV_PATHS, _LOST, REACHED),
     Plant("in_out", _is_in_out, GEMV_PATHS, _MISSING),
     Plant("length of the activation", of(Misuse.LONG_ACTIVATION, Misuse.SHORT_ACTIVATION), GEMV_PATHS, _MISSING),

@@ -27,6 +27,7 @@ from strategies.case import (
     Fill,
     FloatDType,
     Layout,
+    Mode,
     PackedView,
     Quantization,
     QuantType,
@@ -276,8 +277,12 @@ def test_values_of_which_nothing_can_be_said_count_as_failing() -> None:
         masked=lambda case: case.quantization.blocksize == 512,
         otherwise=lambda case: case.quantization.blocksize == 1024,
     )
-    examined = examine(Case(quantization=Quantization(blocksize=128)), asked)
-    assert examined.condition.choices == values(quantization__blocksize=[128, 256, 512, 1024])
+    condition = examine(Case(quantization=Quantization(blocksize=128)), asked).condition
+    assert condition.choices == values(quantization__blocksize=[128, 256, 512, 1024])
+    assert condition.otherwise == values(quantization__blocksize=[1024])
+    others = {size: Case(quantization=Quantization(blocksize=size)) for size in (128, 512, 1024)}
+    assert {size: condition.shows(other) for size, other in others.items()} == {128: True, 512: True, 1024: False}
+    assert all(map(condition.holds, others.values()))
 
 
 def test_sizes_of_which_nothing_can_be_said_are_left_out() -> None:
@@ -532,3 +537,10 @@ def test_what_a_path_needs_to_be_asked_at_all_is_no_trigger_but_what_another_fai
 ) -> None:
     """With the neutral value the path is not run: it does not take the Case, or the one before it fails for another reason."""
     assert list(examine(Case(bias=True), lambda case: Outcome.FAILS if case.bias else outcome).triggers) == needed
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_RUN, Outcome.BLOCKED])
+def test_the_only_mode_of_a_path_is_no_trigger(outcome: Outcome) -> None:
+    """Elsewhere it does not run, and what comes before it may fail for a reason of its own."""
+    kept = Case(execution=Execution(mode=Mode.KEPT))
+    assert examine(kept, lambda case: Outcome.FAILS if case.execution.mode is Mode.KEPT else outcome).triggers == {}

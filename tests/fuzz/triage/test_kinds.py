@@ -11,7 +11,7 @@ from fuzz.engine.verdict import TOO_SHORT, CaseResult, FailureKey, PathVerdict, 
 from fuzz.triage.kinds import NUMBERS, may_follow, root_of
 from fuzz.triage.verify import QUANTIZE
 from strategies import fields
-from strategies.case import Case, Fill, Layout, Memory, Mode, StorageDType
+from strategies.case import Case, Fill, FloatDType, Layout, Memory, Mode, StorageDType
 from strategies.misuse import Misuse
 from tests.fuzz.triage.planted import Plant
 from tests.fuzz.triage.suspecting import key
@@ -27,6 +27,11 @@ IN_OUT = fields.replace(Case(), "weight.layout", Layout.IN_OUT)
 def numbers(how: str) -> FailureKey:
     """A wrong number of a quantization."""
     return key(QUANTIZE, Symptom.WRONG_VALUE, how)
+
+
+def range_of(how: str) -> FailureKey:
+    """An intermediate result that leaves its range."""
+    return key(symptom=Symptom.RANGE_DIVERGENCE, how=how)
 
 
 def root(case: Case, of: FailureKey, *plants: Plant) -> tuple[Case, FailureKey] | None:
@@ -58,6 +63,9 @@ def root(case: Case, of: FailureKey, *plants: Plant) -> tuple[Case, FailureKey] 
         (numbers("scales"), numbers("codes"), False),
         (numbers("codes"), numbers("code table"), False),
         (numbers(""), numbers("scales"), False),
+        (range_of("underflow"), range_of("overflow"), True),
+        (range_of("overflow"), range_of("underflow"), False),
+        (range_of("underflow"), key(how="overflow"), False),
     ],
 )
 def test_what_may_be_the_same_defect(one: FailureKey, cause: FailureKey, follows: bool) -> None:  # noqa: FBT001
@@ -111,6 +119,25 @@ def test_an_out_on_the_cpu_is_as_unchecked_as_one_of_another_shape() -> None:
     expected = (fields.replace(case, "execution.misuse", Misuse.OTHER_OUT), key(of.path, Symptom.MISSING_ERROR))
     assert root(case, of, lost, through) == expected
     assert root(case, of, lost) is None
+
+
+HALF = fields.replace(fields.replace(Case(), "activation.dtype", FloatDType.FLOAT16), "activation.fill", Fill.TINY)
+
+
+def test_where_small_products_underflow_large_ones_overflow() -> None:
+    def lucky(case: Case) -> bool:
+        return case.activation_dtype is FloatDType.FLOAT16 and case.activation.fill is Fill.HUGE and case.seed == 5
+
+    over = Plant("over", lucky, symptom=Symptom.RANGE_DIVERGENCE, how="overflow")
+    found = root(HALF, range_of("underflow"), over)
+    assert found is not None
+    assert found[1] == range_of("overflow")
+    assert (found[0].activation.fill, found[0].seed) == (Fill.HUGE, 5)
+
+
+def test_an_overflow_in_every_dtype_is_something_else() -> None:
+    over = Plant("over", lambda case: case.activation.fill is Fill.HUGE, symptom=Symptom.RANGE_DIVERGENCE, how="overflow")
+    assert root(HALF, range_of("underflow"), over) is None
 
 
 @pytest.mark.parametrize("how", ["offset", "codes"])
