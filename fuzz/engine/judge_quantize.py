@@ -26,6 +26,10 @@ STATISTICS: Final = "blocks of statistics"
 SURPLUS: Final = "more statistics than blocks"
 
 CODE_TABLE: Final = "code table"
+EIGHT_BIT_MAP: Final = "8-bit map"
+OF_TABLES: Final = frozenset({CODE_TABLE, EIGHT_BIT_MAP})
+"""What is wrong with a table that the library keeps from call to call."""
+
 
 MAP_TOLERANCE: Final = 22 * 2.0**-24
 """Upstream computes the 8-bit map with float32 linspace: two roundings at magnitude 1 (20 v relative to the smallest
@@ -128,7 +132,7 @@ def _nested_checks(state: Any, scales: torch.Tensor, step: float) -> Iterator[tu
     # The CPU quantizer replaces the lowest value by -1 ("can cause an error in the binary search", csrc/cpu_ops.cpp).
     ours[0] = -1.0 if float(code8[0]) == -1.0 else ours[0]
     shifted = quantizing.shifted_scales(scales, offset)
-    yield "8-bit map", lambda: _differs(ours, code8, MAP_TOLERANCE * ours.abs())
+    yield EIGHT_BIT_MAP, lambda: _differs(ours, code8, MAP_TOLERANCE * ours.abs())
     if not bool((scales > 0).any()):
         return  # all zeros: the CPU quantizer keeps their scales a little above zero, and nothing says how far
     yield "offset", lambda: quantizing.wrong_offset(scales, float(offset))

@@ -13,12 +13,12 @@ from typing import Final, TypeVar
 import torch
 
 from fuzz.engine import contract, paths
-from fuzz.engine.ambient import ambient, own_tables
+from fuzz.engine.ambient import ambient, forget, own_tables
 from fuzz.engine.calls import Prepared, place, prepare, quantize, with_layer
 from fuzz.engine.desk import desk_for
 from fuzz.engine.judge import Finished, Question, RefusedLaunchError, context_lost, is_device_error, judge_error, judge_outcome
 from fuzz.engine.judge_inputs import judge_inputs
-from fuzz.engine.judge_quantize import CODE_TABLE, judge_quantized, with_the_published_table
+from fuzz.engine.judge_quantize import CODE_TABLE, OF_TABLES, judge_quantized, with_the_published_table
 from fuzz.engine.judge_relation import judge_relation
 from fuzz.engine.judge_values import judge_values
 from fuzz.engine.launches import launched
@@ -32,7 +32,7 @@ from fuzz.engine.tensors import Inputs, build
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from fuzz.engine.watch import Watch, before_multiplying, before_quantizing
 from fuzz.oracle.arms import Arm
-from strategies.case import Case, CudaStream, Mode, Relation
+from strategies.case import Case, CudaStream, FloatDType, Mode, Relation
 
 Announce = Callable[[PathVerdict], None]
 """Called with a pending verdict before a path runs, so that the parent knows where a process died."""
@@ -290,6 +290,11 @@ def _quantize(case: Case, inputs: Inputs, library: Library, told: _Told, provoca
         placed = place(case, inputs, library)
         call = partial(quantize, case, placed, library)
         prepared, verdict = _quantize_once(question, placed.weight, call, provocation, told.judging)
+        if verdict.how in OF_TABLES and case.execution.default_dtype is FloatDType.FLOAT32:
+            # The library keeps its tables, and a call of an earlier Case that wrote beyond its memory may have spoilt them.
+            forget()
+            told.announce(question.answer())
+            prepared, verdict = _quantize_once(question, placed.weight, call, provocation, told.judging)
         if verdict.symptom:
             break
     return prepared, verdict

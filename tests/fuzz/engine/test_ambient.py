@@ -78,6 +78,25 @@ def test_a_case_is_judged_by_its_own_default_dtype(dtype: FloatDType) -> None:
     assert verdicts(with_default(dtype, nested)) == first
 
 
+def test_a_table_that_an_earlier_call_has_spoilt_is_no_failure_of_the_next() -> None:
+    """A kernel that wrote beyond its memory may have hit what the library keeps."""
+    nested = dataclasses.replace(CASE, quantization=Quantization(compress_statistics=True))
+    assert verdicts(nested)["quantize_4bit"].symptom is None
+    functional.name2qmap["dynamic"][0] += 2.0**-8
+    assert verdicts(nested)["quantize_4bit"].symptom is None
+    assert torch.equal(functional.name2qmap["dynamic"], functional.create_dynamic_map())
+
+
+def test_a_table_that_is_wrong_from_the_start_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    nested = dataclasses.replace(CASE, quantization=Quantization(compress_statistics=True))
+    spoilt = functional.create_dynamic_map() + 2.0**-8
+    forget()
+    monkeypatch.setattr(functional, "create_dynamic_map", spoilt.clone)
+    failure = verdicts(nested)["quantize_4bit"]
+    forget()
+    assert (failure.symptom, failure.how) == (Symptom.WRONG_VALUE, "8-bit map")
+
+
 def test_the_sum_over_nothing_is_judged() -> None:
     """matmul_4bit of 0.50 returns memory that nobody has written, where torch's linear gives the bias."""
     found = verdicts(EMPTY)
