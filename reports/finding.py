@@ -31,6 +31,9 @@ _NON_FINITE: Final = frozenset(fill.value for fill in NON_FINITE)
 _VARIABLE_ENDINGS: Final = frozenset({"process died"})
 """Symptoms whose `how` depends on what lies in memory: the same stray access may be one signal or another."""
 
+ALLOCATED: Final = "beside its own allocations"
+"""Where a call writes out of bounds that allocates the memory itself."""
+
 LEFT_ERROR: Final = "CUDA error left for the next call"
 """How an exception is unexpected that an unrelated call raises: for what the one before it did, and did not say."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from reports.finding import LEFT_ERROR, Finding
+from reports.script_allocations import allocations_check, allocations_imports, allocations_source, is_about_allocations
 from reports.script_arithmetic import GRADES, arithmetic_check
 from reports.script_calls import CALLS, GRADIENTS, MAY_RECORD, MISUSES, QUANTIZING, WEIGHT_ONLY, quantize_lines, result_shape
 from reports.script_outs import OUTS, WRITING
@@ -50,6 +51,7 @@ def write_script(finding: Finding) -> str:
         _default_dtype(finding),
         _filled_memory(finding),
         _sources(finding),
+        allocations_source(finding),
         stream_sources(finding),
         _switches() if multiplies and device == "cuda" else "",
     ]
@@ -83,7 +85,8 @@ def _imports(finding: Finding, *, dies: bool) -> str:
     libraries = ["import torch"] + (["import bitsandbytes as bnb"] if "bnb." in call else [])
     triton = ["from bitsandbytes.backends.triton import ops as triton_ops"] if _TRITON in call else []
     modules = [f"import {name}" for name, here in needed.items() if here]
-    return "\n".join([*modules, *stream_imports(finding), "", *libraries, "import bitsandbytes.functional as F", *triton])
+    standard = dict.fromkeys((*modules, *allocations_imports(finding), *stream_imports(finding)))
+    return "\n".join([*standard, "", *libraries, "import bitsandbytes.functional as F", *triton])
 
 
 def _default_dtype(finding: Finding) -> str:
@@ -129,7 +132,9 @@ def _used(finding: Finding) -> tuple[set[Fill], set[Memory]]:
     case, memory = finding.case, finding.case.memory
     fills, memories = {case.weight.fill}, {memory.weight, memory.packed, memory.absmax}
     if finding.path in WRITING:
-        memories |= {memory.out} | ({Memory.GUARDED} if finding.symptom == "written out of bounds" else set())
+        memories |= {memory.out} | (
+            {Memory.GUARDED} if finding.symptom == "written out of bounds" and not is_about_allocations(finding) else set()
+        )
     if _multiplies(finding):
         fills |= {case.activation.fill} | ({Fill.INTEGERS} if case.bias or finding.path in GRADIENTS else set())
         memories |= {memory.activation} | ({memory.bias} if case.bias else set())
@@ -288,6 +293,8 @@ def _check_inputs(finding: Finding) -> str:
 
 
 def _check_bounds(finding: Finding) -> str:
+    if is_about_allocations(finding):
+        return allocations_check(finding, _call(finding))
     return _check_inputs(finding) if finding.how else _check_guard(finding)
 
 

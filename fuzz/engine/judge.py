@@ -18,7 +18,7 @@ from fuzz.engine.path import Path, Yields
 from fuzz.engine.tensors import FLOAT_DTYPES
 from fuzz.engine.verdict import CAPTURE_FAILED, Grade, PathVerdict, Ruling, Symptom
 from fuzz.oracle.rounding import ROUNDOFF, UNDERFLOW
-from reports.finding import LEFT_ERROR
+from reports.finding import ALLOCATED, LEFT_ERROR
 from strategies.case import Case, PackedView
 
 
@@ -52,10 +52,15 @@ MESSAGE_LENGTH: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A path's result: a tensor, or the exception it raised."""
+    """A path's result: a tensor, or the exception it raised.
+
+    Attributes:
+        overrun: what was written outside of the memory that the library allocated for itself; empty if nothing was.
+    """
 
     result: torch.Tensor | None
     error: Exception | None
+    overrun: str = ""
 
     @property
     def tensor(self) -> torch.Tensor:
@@ -145,6 +150,13 @@ def _noticed(question: Question, error: Exception) -> PathVerdict | None:
     if isinstance(error, UnequalReplaysError):
         return question.answer(Symptom.BROKEN_RELATION, REPLAY, expected="the same from two replays of one graph", got=message)
     return None
+
+
+def judge_memory(question: Question, overrun: str) -> PathVerdict | None:
+    """The verdict on what was written outside of the memory that the library allocated for itself; None if nothing was."""
+    if not overrun:
+        return None
+    return question.answer(Symptom.OUT_OF_BOUNDS, ALLOCATED, expected="nothing written outside of what was allocated", got=overrun)
 
 
 def context_lost(pending: PathVerdict, error: Exception) -> PathVerdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import warnings
@@ -13,10 +14,20 @@ from typing import Final, TypeVar
 import torch
 
 from fuzz.engine import contract, paths
+from fuzz.engine.allocations import Allocations
 from fuzz.engine.ambient import ambient, forget, own_tables
 from fuzz.engine.calls import Prepared, place, prepare, quantize, with_layer
 from fuzz.engine.desk import desk_for
-from fuzz.engine.judge import Finished, Question, RefusedLaunchError, context_lost, is_device_error, judge_error, judge_outcome
+from fuzz.engine.judge import (
+    Finished,
+    Question,
+    RefusedLaunchError,
+    context_lost,
+    is_device_error,
+    judge_error,
+    judge_memory,
+    judge_outcome,
+)
 from fuzz.engine.judge_inputs import judge_inputs
 from fuzz.engine.judge_quantize import CODE_TABLE, OF_TABLES, judge_quantized, with_the_published_table
 from fuzz.engine.judge_relation import judge_relation
@@ -71,6 +82,9 @@ class Selection:
 
 
 EVERYTHING: Final = Selection()
+
+_ALLOCATING: Final = frozenset({None, Mode.CALL, Mode.OUT, Mode.BACKWARD, Mode.KEPT, Mode.TRITON})
+"""Modes of paths, None for those that run in every mode: not where torch's compiler, a graph's memory or fake tensors come between."""
 
 
 def run_case(
@@ -158,6 +172,7 @@ def _judge_path(question: Question, subject: _Subject, told: _Told, provocation:
     for _ in range(provocation.calls):
         finished = run(subject.prepared)
         verdict = _judge_call(question, finished, subject.watch) or _judge_numbers(question, finished, subject, run)
+        verdict = verdict if verdict.symptom else judge_memory(question, finished.overrun) or verdict
         if verdict.symptom or verdict.ends_child:
             break
     return verdict
@@ -217,8 +232,8 @@ def _is_dense(path: Path, case: Case, library: Library) -> bool:
 
 
 def _run(question: Question, prepared: Prepared, provocation: Provocation) -> Finished:
-    returned = False
-    with torch.set_grad_enabled(prepared.case.execution.grad), ambient(prepared.case):
+    returned, allocations = False, Allocations()
+    with torch.set_grad_enabled(prepared.case.execution.grad), ambient(prepared.case), _guards(question, allocations):
         try:
             if question.path.calls_layer and _is_on_side_stream(question):
                 prepared = with_layer(prepared)
@@ -227,7 +242,12 @@ def _run(question: Question, prepared: Prepared, provocation: Provocation) -> Fi
             _synchronize(prepared.library, result.device)
         except Exception as error:  # noqa: BLE001 - any exception is an outcome to be judged
             return Finished(None, _as_it_is(error, prepared.library, left=returned))
-    return Finished(result, None)
+    return Finished(result, None, allocations.overrun())
+
+
+def _guards(question: Question, allocations: Allocations) -> contextlib.AbstractContextManager[None]:
+    """Guards around what the library allocates, in the modes in which it is the library that does."""
+    return allocations.guarded() if question.path.mode in _ALLOCATING else contextlib.nullcontext()
 
 
 def _called(question: Question, read: Callable[[], list[torch.Tensor]], call: Callable[[], _Result], provocation: Provocation) -> _Result:
@@ -320,9 +340,9 @@ def _quantize_again(question: Question, prepared: Prepared, told: _Told, provoca
 def _quantize_once(
     question: Question, weight: torch.Tensor, call: Callable[[], Prepared], provocation: Provocation, judging: Judging
 ) -> _Quantized:
-    watch, returned = before_quantizing(weight), False
+    watch, returned, allocations = before_quantizing(weight), False, Allocations()
     try:
-        with ambient(question.case):
+        with ambient(question.case), _guards(question, allocations):
             prepared = _called(question, lambda: [weight], call, provocation)
             returned = True
         _synchronize(question.library)
@@ -335,6 +355,7 @@ def _quantize_once(
         got = f"a packed weight of shape {tuple(prepared.packed.shape)}"
         return None, question.answer(Symptom.MISSING_ERROR, expected="a Python exception that names the problem", got=got)
     verdict = judge_quantized(question, prepared)
+    verdict = verdict if verdict.symptom else judge_memory(question, allocations.overrun()) or verdict
     if verdict.symptom in {None, Symptom.WRONG_VALUE} and _is_on_side_stream(question):
         # Which number is wrong first where poison was quantized is chance. The code table is not made of any.
         verdict = verdict if verdict.how == CODE_TABLE else dataclasses.replace(verdict, how="")
