@@ -12,14 +12,16 @@ import torch
 
 from fuzz.engine.calls import Prepared
 from fuzz.engine.desk import desk_for
+from fuzz.engine.error_grid import error_grid
 from fuzz.engine.judge import Question
 from fuzz.engine.tensors import STORAGE_DTYPES
 from fuzz.engine.verdict import TOO_SHORT, Grade, PathVerdict, Symptom
 from fuzz.oracle import quantizing
 from fuzz.oracle.codebooks import dynamic_map
 from fuzz.oracle.operands import Nested, block_scales_float32, code_table
-from fuzz.oracle.quantizing import Coded, Worst
+from fuzz.oracle.quantizing import Coded, Worst, worst_of
 from fuzz.oracle.reference import NESTED_BLOCKSIZE, nibbles, packed_bytes
+from reports.errors import ErrorGrid
 from strategies.case import Case
 
 STATISTICS: Final = "blocks of statistics"
@@ -102,8 +104,15 @@ def _judge_numbers(question: Question, prepared: Prepared) -> PathVerdict | None
         if worst is not None:
             expected = f"{name}: {worst.expected:.9g} at flat index {worst.index}"
             got = f"{worst.got:.9g}; {worst.count} are wrong"
-            return question.answer(Symptom.WRONG_VALUE, name, expected=expected, got=got, grade=Grade.DEFINITE)
+            verdict = question.answer(Symptom.WRONG_VALUE, name, expected=expected, got=got, grade=Grade.DEFINITE)
+            return dataclasses.replace(verdict, errors=_grid(worst, prepared.weight.shape))
     return None
+
+
+def _grid(worst: Worst, shape: torch.Size) -> ErrorGrid:
+    """Where the numbers are wrong: over the weight if it is those of its elements, else in one row."""
+    drawn = shape if len(worst.wrong) == shape.numel() else torch.Size((1, len(worst.wrong)))
+    return error_grid(worst.ratio.reshape(drawn), worst.wrong.reshape(drawn))
 
 
 def _checks(question: Question, prepared: Prepared, weight: torch.Tensor) -> Iterator[tuple[str, Callable[[], Worst | None]]]:
@@ -148,8 +157,4 @@ def _nested_checks(state: Any, scales: torch.Tensor, step: float) -> Iterator[tu
 
 def _differs(ours: torch.Tensor, theirs: torch.Tensor, tolerance: torch.Tensor) -> Worst | None:
     off = (theirs.double() - ours.double()).abs()
-    wrong = ~(off <= tolerance.double())
-    if not bool(wrong.any()):
-        return None
-    index = int(off.argmax())
-    return Worst(index, float(ours[index]), float(theirs[index]), int(wrong.sum()))
+    return worst_of(off, tolerance.double(), ~(off <= tolerance.double()), ours, theirs)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
 
 from fuzz.engine.calls import Prepared
-from fuzz.engine.judge import Finished, Question, context_lost, is_device_error, is_out_of_memory, place_of
+from fuzz.engine.error_grid import error_grid
+from fuzz.engine.judge import Finished, Question, context_lost, half_ulp, is_device_error, is_out_of_memory, place_of
 from fuzz.engine.relations import Rule, second_call
 from fuzz.engine.verdict import PathVerdict, Ruling, Symptom
 from strategies.case import NON_FINITE
@@ -55,7 +57,10 @@ def _compare(question: Question, rule: Rule, got: torch.Tensor, expected: torch.
     place = place_of(flat, got.shape)
     wanted = f"{float(expected.flatten()[flat]):.9g} at {place} ({rule.source})"
     found = f"{float(got.flatten()[flat]):.9g} at {place}; {int((~same).sum())} of {same.numel()} outputs differ"
-    return _broken(question, wanted, found)
+    distance = torch.where(same, 0.0, (got.double() - expected.double()).abs())
+    # The same bits are due, so that a rounding is what an error is measured by.
+    grid = error_grid(distance / half_ulp(expected.double(), got.dtype), ~same)
+    return dataclasses.replace(_broken(question, wanted, found), errors=grid)
 
 
 def _broken(question: Question, expected: str, got: str) -> PathVerdict:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import torch
@@ -69,12 +69,20 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The element of a tensor that is furthest from right: its flat index, what it should be and what it is."""
+    """The element of a tensor that is furthest from right: its flat index, what it should be and what it is.
+
+    Attributes:
+        count: how many are wrong.
+        ratio: of every element the error over what is allowed, flat, float64; infinite where nothing is and there is an error.
+        wrong: which elements are wrong, flat.
+    """
 
     index: int
     expected: float
     got: float
     count: int
+    ratio: torch.Tensor = field(compare=False, repr=False)
+    wrong: torch.Tensor = field(compare=False, repr=False)
 
 
 def blocks_of(values: torch.Tensor, blocksize: int) -> torch.Tensor:
@@ -96,7 +104,7 @@ def wrong_scales(values: torch.Tensor, blocksize: int, absmax: torch.Tensor) -> 
     """
     right = block_scales(values, blocksize).to(absmax.device)
     off = (absmax.double() - right).abs()
-    return _worst(off, ~(off <= SUBNORMAL) & (right != 0), right, absmax)
+    return worst_of(off, SUBNORMAL, ~(off <= SUBNORMAL) & (right != 0), right, absmax)
 
 
 def wrong_zeros(coded: Coded, absmax: torch.Tensor) -> Worst | None:
@@ -112,7 +120,8 @@ def wrong_zeros(coded: Coded, absmax: torch.Tensor) -> Worst | None:
         return None
     empty = empty_blocks.repeat_interleave(blocksize)[:count]
     decoded = coded.table.double()[coded.index.long()] * absmax.double().repeat_interleave(blocksize)[:count]
-    return _worst(decoded.abs(), empty & (decoded != 0), coded.values.flatten().double(), decoded)
+    wrong = empty & (decoded != 0)
+    return worst_of(torch.where(wrong, decoded.abs(), 0.0), 0.0, wrong, coded.values.flatten().double(), decoded)
 
 
 def wrong_codes(coded: Coded, near_tie: float = NEAR_TIE, step: float = 0.0) -> Worst | None:
@@ -132,8 +141,12 @@ def wrong_codes(coded: Coded, near_tie: float = NEAR_TIE, step: float = 0.0) -> 
     excess = (flat - chosen).abs() - _nearest_distance(flat, scale, table)
     # What float64 itself may be off by: two products and two differences of magnitude |w| + a.
     slack = near_tie * flat.abs() + step * scale + 2.0**-50 * (flat.abs() + scale) + SUBNORMAL
-    worst = _worst(excess, ~(excess <= slack), flat, chosen)
-    return None if worst is None else dataclasses.replace(worst, index=int(places[worst.index]))
+    worst = worst_of(excess, slack, ~(excess <= slack), flat, chosen)
+    if worst is None:
+        return None
+    ratio, wrong = torch.zeros(len(coded.index), dtype=torch.float64), torch.zeros(len(coded.index), dtype=torch.bool)
+    ratio[places.cpu()], wrong[places.cpu()] = worst.ratio.cpu(), worst.wrong.cpu()
+    return dataclasses.replace(worst, index=int(places[worst.index]), ratio=ratio, wrong=wrong)
 
 
 def _doubtful(coded: Coded) -> torch.Tensor:
@@ -174,7 +187,7 @@ def wrong_offset(scales: torch.Tensor, offset: float) -> Worst | None:
     mean = scales.double().mean()
     bound = (gamma(scales.numel() + 1, V) + V) * scales.double().abs().mean() + SUBNORMAL
     off = (mean - offset).abs()
-    return _worst(off[None], ~(off <= bound)[None], mean[None], torch.tensor([offset]))
+    return worst_of(off[None], bound[None], ~(off <= bound)[None], mean[None], torch.tensor([offset]))
 
 
 def shifted_scales(scales: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
@@ -187,8 +200,12 @@ def wrong_outer_scales(shifted: torch.Tensor, outer: torch.Tensor) -> Worst | No
     return wrong_scales(shifted, NESTED_BLOCKSIZE, outer)
 
 
-def _worst(distance: torch.Tensor, wrong: torch.Tensor, expected: torch.Tensor, got: torch.Tensor) -> Worst | None:
+def worst_of(
+    distance: torch.Tensor, allowed: torch.Tensor | float, wrong: torch.Tensor, expected: torch.Tensor, got: torch.Tensor
+) -> Worst | None:
+    """The worst of the elements that are `wrong`; None if none is. All are flat, and `allowed` is what `distance` may be."""
     if not bool(wrong.any()):
         return None
     index = int(torch.where(wrong, torch.nan_to_num(distance, nan=torch.inf), -1.0).argmax())
-    return Worst(index, float(expected[index]), float(got[index]), int(wrong.sum()))
+    ratio = torch.where(distance == 0, 0.0, distance.double() / allowed)
+    return Worst(index, float(expected[index]), float(got[index]), int(wrong.sum()), ratio, wrong)

@@ -178,6 +178,9 @@ def test_a_wrong_scale(factor: float) -> None:
     right = float(prepared.state.absmax[7])
     verdict = assert_wrong(changed(prepared, absmax=put(prepared.state.absmax, 7, right * factor)), "scales", 7)
     assert verdict.expected == f"scales: {right:.9g} at flat index 7"
+    assert verdict.errors is not None
+    assert verdict.errors.shape == (1, prepared.state.absmax.numel()), "the scales in a row"
+    assert [place for place, mark in enumerate(verdict.errors.wrong[0]) if mark == "x"] == [7 // verdict.errors.tile[1]]
 
 
 def test_the_scale_of_a_neighbouring_block() -> None:
@@ -205,6 +208,12 @@ def test_a_code_beside_the_nearest(case: Case, place: int) -> None:
     wrong = _nibble(prepared, place, lambda code: code + 1 if code < 8 else code - 1)
     verdict = assert_wrong(wrong, "codes", place)
     assert verdict.expected == f"codes: {float(prepared.weight.flatten()[place]):.9g} at flat index {place}"
+    grid = verdict.errors
+    assert grid is not None
+    assert grid.shape == tuple(prepared.weight.shape), "over the weight"
+    row, column = divmod(place, prepared.weight.shape[1])
+    marked = [(down, right) for down, text in enumerate(grid.wrong) for right, mark in enumerate(text) if mark == "x"]
+    assert marked == [(row // grid.tile[0], column // grid.tile[1])]
 
 
 def test_the_two_codes_of_a_byte_exchanged() -> None:

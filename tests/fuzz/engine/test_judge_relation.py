@@ -81,6 +81,12 @@ def test_one_unit_in_the_last_place_of_one_output_breaks_it(relation: Relation) 
     place = (rows - 1, 5)
     assert f" at {place} ({RULES[relation].source})" in verdict.expected
     assert verdict.got.endswith(f" at {place}; 1 of {6 * rows} outputs differ")
+    assert verdict.errors is not None
+    assert verdict.errors.shape == (rows, 6)
+    assert verdict.errors.wrong == ("......",) * (rows - 1) + (".....x",)
+    largest = verdict.errors.ratios[rows - 1][5]
+    assert largest is not None
+    assert 1 < largest <= 4, "one unit in the last place, by halves of one"
 
 
 def test_the_first_output_that_differs_is_shown() -> None:

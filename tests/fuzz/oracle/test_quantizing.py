@@ -17,7 +17,6 @@ from fuzz.oracle.quantizing import (
     NEAR_TIE,
     NEAR_TIE_8BIT,
     Coded,
-    Worst,
     block_scales,
     blocks_of,
     shifted_scales,
@@ -170,7 +169,12 @@ def test_a_scale_that_is_not_the_largest_magnitude_is_wrong(wrong: float) -> Non
 
 def test_the_scale_that_is_furthest_off_is_shown() -> None:
     values = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    assert wrong_scales(values, 1, torch.tensor([1.1, 2.0, 4.0, 3.9])) == Worst(2, 3.0, 4.0, 3)
+    worst = wrong_scales(values, 1, torch.tensor([1.1, 2.0, 4.0, 3.9]))
+    assert worst is not None
+    assert (worst.index, worst.expected, worst.got, worst.count) == (2, 3.0, 4.0, 3)
+    assert worst.wrong.tolist() == [True, False, True, True]
+    assert worst.ratio[1] == 0
+    assert bool((worst.ratio[worst.wrong] > 1).all())
     assert wrong_scales(values, 1, torch.tensor([1.1, math.nan, 4.0, 3.9])).index == 1  # type: ignore[union-attr]
 
 
