@@ -1,4 +1,4 @@
-"""A heat map of the errors over an output: what is within the bound is cool, what is beyond it warm and crossed out."""
+"""A heat map of the errors over an output or a weight: what is within the bound is cool, what is beyond it warm and crossed out."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def errors_picture(grid: ErrorGrid, case: str) -> Picture | None:
 def words(grid: ErrorGrid) -> str:
     """What a heat map shows."""
     wrong = sum(row.count(WRONG) for row in grid.wrong)
-    parts = f"{grid.shape[0]} x {grid.shape[1]} outputs"
+    parts = f"{grid.shape[0]} x {grid.shape[1]} numbers"
     if grid.tile != (1, 1):
         parts += f" in {len(grid.ratios)} x {len(grid.ratios[0])} tiles of {grid.tile[0]} x {grid.tile[1]}"
     every = [(row, column) for row, line in enumerate(grid.wrong) for column, mark in enumerate(line) if mark == WRONG]

@@ -35,11 +35,11 @@ def test_a_heat_map_is_told_in_words() -> None:
     shown = errors_picture(NUMBERS, "the minimal case")
     assert shown is not None
     assert shown.alt == (
-        "Heat map of the minimal case: 2 x 3 outputs, 3 of 6 are wrong, within rows 0 to 1, columns 0 to 2. "
+        "Heat map of the minimal case: 2 x 3 numbers, 3 of 6 are wrong, within rows 0 to 1, columns 0 to 2. "
         "The largest error is no finite number."
     )
     assert words(GRID) == (
-        "2 x 129 outputs in 2 x 43 tiles of 1 x 3, 2 of 86 are wrong, within rows 0 to 1, columns 126 to 128. "
+        "2 x 129 numbers in 2 x 43 tiles of 1 x 3, 2 of 86 are wrong, within rows 0 to 1, columns 126 to 128. "
         "The largest error is no finite number."
     )
 
@@ -47,7 +47,7 @@ def test_a_heat_map_is_told_in_words() -> None:
 def test_one_wrong_output_among_right_ones() -> None:
     grid = ErrorGrid(shape=(3, 5), tile=(2, 2), ratios=((0.5, 0.5, 0.5), (0.5, 0.5, 2.5)), wrong=("...", "..x"))
     assert words(grid) == (
-        "3 x 5 outputs in 2 x 3 tiles of 2 x 2, 1 of 6 are wrong, within rows 2, columns 4. The largest error is 2.5 times the bound."
+        "3 x 5 numbers in 2 x 3 tiles of 2 x 2, 1 of 6 are wrong, within rows 2, columns 4. The largest error is 2.5 times the bound."
     )
 
 
