@@ -25,6 +25,14 @@ _ROOMS: Final = st.sampled_from(ROOMS)
 MAX_DRAWN_ELEMENTS: Final = ROOMS[-1]
 """Weights of a campaign stay below this, so that a case costs milliseconds; `strategies.wide` draws what larger arms need."""
 
+FLAT_TERMS: Final = range(64, 256 + 1)
+"""The in_features of flat weights: a tensor-core kernel takes 64 at once, and twice as many outputs of more make no small weight."""
+
+_OUTPUTS: Final = (lambda terms: 2 * terms + 2, lambda terms: 3 * terms, lambda terms: 4 * terms, lambda terms: 2 * terms + 1)
+"""The out_features of flat weights: a little more than twice as many, and clearly more; one in four is odd."""
+
+_FLAT: Final = st.sampled_from([None] * 3 * len(_OUTPUTS) + [*_OUTPUTS])
+
 LONGEST: Final = 4096
 """Largest in_features that is no multiple of the blocksize."""
 
@@ -60,7 +68,13 @@ def _in_features(blocksize: int, room: int) -> st.SearchStrategy[int]:
 
 @functools.cache
 def weight_sizes(blocksize: int) -> st.SearchStrategy[tuple[int, int]]:
-    """(out_features, in_features) of a weight that is quantized with `blocksize`."""
+    """(out_features, in_features) of a weight that is quantized with `blocksize`.
+
+    One in four whose rows are whole blocks is flat, if the blocksize allows it. Where in_features is less than half of
+    out_features the rule of dispatch of 0.50 takes a fused kernel for hundreds of rows (`_gemm_4bit_use_custom_cuda` in
+    backends/cuda/ops.py), so that tensor cores multiply by a small weight; on an H200 they take next to no other that is as
+    small.
+    """
     return _weight_sizes(blocksize)
 
 
@@ -71,4 +85,7 @@ def _weight_sizes(draw: st.DrawFn, blocksize: int) -> tuple[int, int]:
     # Rounded down to a power of two, because a strategy that is built anew for each draw costs more than the draw. Two at
     # least: what can only be one is no choice, and Hypothesis shrinks towards fewer choices first.
     limit = max(2, 2 ** ((room // in_features).bit_length() - 1))
-    return draw(sizes(limit)), in_features
+    out_features, outputs, terms = draw(sizes(limit)), draw(_FLAT), max(blocksize, FLAT_TERMS[0])
+    if outputs is None or in_features % blocksize or terms not in FLAT_TERMS:
+        return out_features, in_features
+    return outputs(terms), terms

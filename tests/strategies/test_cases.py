@@ -11,12 +11,15 @@ import pytest
 from hypothesis import find, settings
 from hypothesis.strategies import SearchStrategy
 
+from fuzz.engine.dispatch import matmul_arms
+from fuzz.oracle.arms import Arm
 from strategies import fields
 from strategies.activations import MAX_DRAWN_ROWS
 from strategies.case import OUT_MEMORIES, Activation, Case, CudaStream, FloatDType, Layout, Layouts, Memory, Mode, Relation, Weight
 from strategies.cases import MAX_DRAWN_SEED, cases, cases_in, misused_cases, related_cases, triton_cases, wrong_out_cases
 from strategies.misuse import OF_OUT, OF_SHAPE_OR_DTYPE, Misuse
 from strategies.shapes import MAX_DRAWN_ELEMENTS
+from tests.fuzz.triage.emulated import FUSED as RULED
 from tests.strategies.helpers import draw
 
 DRAWS = 1500
@@ -120,6 +123,7 @@ def test_nothing_but_the_choices_is_drawn(drawn: list[Case]) -> None:
         pytest.param(0.02, 0.50, lambda case: case.activation.rows > 1 and case.activation.rank == 3, id="a batch of rank 3"),
         pytest.param(0.02, 0.50, lambda case: case.weight.in_features > 1024, id="more than one round of a warp"),
         pytest.param(0.10, 0.97, lambda case: case.weight.elements > case.quantization.blocksize, id="several blocks"),
+        pytest.param(0.005, 0.50, lambda case: Arm.TENSOR_CORE in matmul_arms(case, RULED), id="tensor cores of an H200"),
         pytest.param(0.10, 0.99, lambda case: case.seed > 2, id="seeds"),
     ],
 )
