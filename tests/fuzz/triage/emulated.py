@@ -70,6 +70,11 @@ def blocks(case: Case) -> int:
     return math.ceil(case.weight.elements / case.quantization.blocksize)
 
 
+def by_tensor_cores(case: Case) -> bool:
+    """Whether the tensor-core kernel multiplies."""
+    return Arm.TENSOR_CORE in matmul_arms(case, FUSED)
+
+
 def overflows(case: Case) -> bool:
     """Large factors, whose products are rounded to float16."""
     large = case.activation.fill is Fill.HUGE and case.weight.fill in {Fill.NORMAL, Fill.HUGE}
@@ -189,6 +194,7 @@ _OF_FUSED: Final = (
     Plant("bias of another length", both(of(Misuse.SHORT_BIAS, Misuse.LONG_BIAS), is_fused), FUSED_PATHS, _MISSING),
     Plant("activation offset", both(is_laid_out("activation", Memory.OFFSET), is_fused), FUSED_PATHS, _LOST, LAUNCHED),
     Plant("packed offset", both(is_laid_out("packed", Memory.OFFSET), is_fused), FUSED_PATHS, _LOST, LAUNCHED),
+    Plant("odd outputs", both(by_tensor_cores, lambda case: case.weight.out_features % 2 == 1), FUSED_PATHS, _LOST, LAUNCHED),
     Plant("packed strided", both(is_laid_out("packed", Memory.STRIDED), is_fused), FUSED_PATHS),
     Plant("scales strided", both(is_laid_out("absmax", Memory.STRIDED), is_fused, lambda case: blocks(case) > 1), FUSED_PATHS),
     Plant(
