@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import torch
@@ -58,6 +58,10 @@ class FakeGraph:
                 work()
 
 
+_AT_ONCE: Final = frozenset({torch.ops.aten.set_.source_Storage_storage_offset})
+"""Operations that say where a tensor lies: they write to no memory, and no stream has to do with them."""
+
+
 class FakeCuda(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The device: put it in place of torch.cuda by `install`."""
 
@@ -92,7 +96,7 @@ class FakeCuda(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Do an operation, or put it down."""
         named = kwargs or {}
-        if self._paused or not (self.capturing is not None or self.stream.busy):
+        if self._paused or not (self.capturing is not None or self.stream.busy) or func in _AT_ONCE:
             return func(*args, **named)
         if func is torch.ops.aten._local_scalar_dense.default:
             if self.capturing is not None:
