@@ -112,9 +112,8 @@ class Explaining:
         key, case = failure.key, failure.case
         if acting := self._suspects.acting(key, case):
             return acting, self._suspects.taken_back(key, case)
-        bug = self._suspects.in_kernels(key, case, failure.verdict.arms)
-        harmless = None if bug is None or bug.kernels is None else bug.kernels.needed.taken_back(case)
-        return ([], None) if bug is None or harmless is None else ([bug], harmless)
+        found = self._suspects.in_kernels(key, case, failure.verdict.arms)
+        return ([], None) if found is None else ([found[0]], found[1])
 
     def _explainer(
         self, failure: Failure, harmless: Case, suspects: list[Suspect], depth: int, *, again: bool = False

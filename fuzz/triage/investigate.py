@@ -143,9 +143,8 @@ class Investigator:
 
     def _in_its_kernel(self, key: FailureKey, case: Case) -> Bug | None:
         """A defect of this run that explains a reduced Case by the kernel that it runs."""
-        bug = self._suspects.in_kernels(key, case, arms_of(self._run(case, key), key))
-        harmless = None if bug is None or bug.kernels is None else bug.kernels.needed.taken_back(case)
-        return bug if harmless is not None and self._run(harmless, key).outcome(key) is Outcome.PASSES else None
+        found = self._suspects.in_kernels(key, case, arms_of(self._run(case, key), key))
+        return found[0] if found is not None and self._run(found[1], key).outcome(key) is Outcome.PASSES else None
 
     def _same(self, case: Case, key: FailureKey, first: FailureKey) -> Suspect | None:
         """What is known of the path `first` and explains the failure on `key`'s path too."""

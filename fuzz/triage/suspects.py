@@ -31,10 +31,13 @@ class Suspects:
         """Those that may be why `case` fails: one with a trigger that is neutral there cannot be."""
         return [suspect for suspect in self.concerning(key) if acts(suspect, case)]
 
-    def in_kernels(self, key: FailureKey, case: Case, arms: Collection[str]) -> Bug | None:
-        """The defect of this run that may be why `case` fails in these kernels, although its sizes are others."""
-        concerned = (bug for bug in self.bugs if bug.kernels is not None and bug.concerns(key))
-        return next((bug for bug in concerned if bug.kernels is not None and bug.kernels.holds(case, arms)), None)
+    def in_kernels(self, key: FailureKey, case: Case, arms: Collection[str]) -> tuple[Bug, Case] | None:
+        """The defect of this run that may be why `case` fails in these kernels, although its sizes are others, and the Case without."""
+        for bug in self.bugs:
+            if bug.kernels is not None and bug.concerns(key) and bug.kernels.holds(case, arms):
+                harmless = bug.kernels.needed.taken_back(case)
+                return None if harmless is None else (bug, harmless)
+        return None
 
     def may_act(self, key: FailureKey, case: Case) -> bool:
         """Whether a failure of `case` may be one that is known."""
