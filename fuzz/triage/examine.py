@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from fuzz.engine.verdict import Outcome
+from fuzz.engine.verdict import CaseResult, FailureKey, Outcome
 from fuzz.triage.condition import Condition
 from fuzz.triage.sizes import BLOCKSIZE, SizeRule, learn
 from strategies import fields
@@ -17,6 +17,9 @@ from strategies.case import MAX_SEED, Case, CaseError, Fill, PackedView
 
 Ask = Callable[[Case], Outcome]
 """Says what a Case says about the failure."""
+
+Run = Callable[[Case, FailureKey], CaseResult]
+"""Runs a Case on the key's path."""
 
 
 RANDOM: Final = frozenset(

@@ -89,9 +89,11 @@ class Investigator:
             raise OutOfTime
         if (root := root_of(reduction.case, key, self._run)) is not None:
             return self._by_its_root(failure, *root)
+        if (same_kernel := self._in_its_kernel(key, reduction.case)) is not None:
+            return same_kernel
         kin = kin_of(reduction.case, key, self._run)
         before = [path for path in _before(key.path) if path in kin]
-        if (same := self._in_its_kernel(key, reduction.case) or self._known_before(before, kin, key)) is not None:
+        if (same := self._known_before(before, kin, key)) is not None:
             return same
         kin = unexplained(kin, key, self._suspects, self._run)
         first = next((path for path in before if path in kin), key.path)
@@ -101,8 +103,8 @@ class Investigator:
             if not again.finished:
                 raise OutOfTime
             reduction = Reduction(again.case, reduction.trials + again.trials, again.finished)
-            if (same := self._in_its_kernel(key, reduction.case)) is not None:
-                return same
+            if (same_kernel := self._in_its_kernel(key, reduction.case)) is not None:
+                return same_kernel
             kin = unexplained(kin_of(reduction.case, key, self._run), key, self._suspects, self._run)
         return self._examine(failure, key, reduction, paths | kin.keys())
 

@@ -7,17 +7,15 @@ sizes would tell it in pieces, and the kernel tells it whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from fuzz.engine.verdict import CaseResult, FailureKey, Outcome
 from fuzz.triage.condition import Condition
+from fuzz.triage.examine import Run
 from strategies import fields
 from strategies.case import Case
-
-Run = Callable[[Case, FailureKey], CaseResult]
-"""Runs a Case on the key's path."""
 
 
 @dataclass(slots=True)

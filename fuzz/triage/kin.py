@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from fuzz.engine.verdict import CaseResult, FailureKey, PathVerdict, Symptom
-from fuzz.triage.examine import other_view, refilled
+from fuzz.engine.verdict import FailureKey, PathVerdict, Symptom
+from fuzz.triage.examine import Run, other_view, refilled
 from fuzz.triage.suspects import Suspects
 from fuzz.triage.verify import QUANTIZE, paths_in
 from strategies.case import Case
 
 NUMBERS: Final = 24
 """Other numbers that are tried on each path where a failure depends on them."""
-
-Run = Callable[[Case, FailureKey], CaseResult]
-"""Runs a Case on the key's path."""
 
 Kin = dict[str, tuple[FailureKey, Case]]
 """Paths by name, each with its own key and a Case on which it fails."""

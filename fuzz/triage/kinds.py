@@ -8,11 +8,11 @@ elsewhere. And where products are rounded to float16, large ones overflow and sm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from fuzz.engine.verdict import OVERFLOWED, TOO_SHORT, UNDERFLOWED, CaseResult, FailureKey, Outcome, PathVerdict, Symptom
-from fuzz.triage.examine import other_view, refilled
+from fuzz.triage.examine import Run, other_view, refilled
 from strategies import fields
 from strategies.case import Case, CaseError, Fill
 
@@ -33,9 +33,6 @@ _NOT_NEEDED: Final = frozenset({*fields.FILLS, "execution.mode"})
 
 OTHER_NUMBERS: Final = 7
 """Other numbers that are tried for an overflow: whether a sum comes back into the range is a matter of luck."""
-
-Run = Callable[[Case, FailureKey], CaseResult]
-"""Runs a Case on the key's path."""
 
 
 def may_follow(key: FailureKey, cause: FailureKey) -> bool:
