@@ -155,7 +155,7 @@ class Outcome(enum.Enum):
     FAILS = "fails"
     PASSES = "passes"
     OTHERWISE = "otherwise"  # the path fails in another way
-    MASKED = "masked"  # another failure may be there that is known, so that it was not tried
+    MASKED = "masked"  # what may be seen is a failure that is known, or what this one does elsewhere
     NOT_RUN = "not run"  # the path does not take this Case
     BLOCKED = "blocked"  # what comes before the path failed
 

@@ -18,7 +18,7 @@ from fuzz.triage.condition import all_taken_back
 from fuzz.triage.examine import Ask, Effort, Examined, examine
 from fuzz.triage.kernels import InKernels, arms_of, in_kernels
 from fuzz.triage.kin import Kin, kin_of, unexplained
-from fuzz.triage.kinds import root_of
+from fuzz.triage.kinds import follows, root_of
 from fuzz.triage.reduce import OutOfTime, Reduction, reduce_case
 from fuzz.triage.suspects import Suspects, acts, shows
 from fuzz.triage.verify import OTHER_PATHS
@@ -163,14 +163,18 @@ class Investigator:
     def _asker(self, start: Case, key: FailureKey, *, avoid: bool) -> Ask:
         """Says what Cases say about `key`, and nothing where what is known may fail alike.
 
-        A reduction also avoids where something else is known to fail, so that the minimal Case shows one defect only.
+        Nor does it where the path fails as this very defect may fail elsewhere: a call that nobody refused reads beyond its
+        memory, and what is there is a matter of luck. A reduction also avoids where something else is known to fail, so
+        that the minimal Case shows one defect only.
         """
         masking = self._suspects.masking(key, start) if avoid else []
 
         def ask(case: Case) -> Outcome:
             if self._suspects.may_act(key, case) or any(shows(suspect, case) for suspect in masking):
                 return Outcome.MASKED
-            return self._run(case, key).outcome(key)
+            result = self._run(case, key)
+            outcome = result.outcome(key)
+            return Outcome.MASKED if outcome is Outcome.OTHERWISE and follows(result, key) else outcome
 
         return ask
 

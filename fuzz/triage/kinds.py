@@ -46,6 +46,11 @@ def may_follow(key: FailureKey, cause: FailureKey) -> bool:
     return NUMBERS.index(cause.how) < NUMBERS.index(key.how)
 
 
+def follows(result: CaseResult, cause: FailureKey) -> bool:
+    """Whether a path fails on a Case as the defect behind `cause` may."""
+    return any(may_follow(FailureKey.of(verdict), cause) for verdict in result.failures if verdict.path == cause.path)
+
+
 def root_of(case: Case, key: FailureKey, run: Run) -> tuple[Case, PathVerdict] | None:
     """A Case near the minimal one that shows an earlier kind of failure for the same reason, and its verdict; None if none does.
 
