@@ -128,6 +128,7 @@ def options_of(config: pytest.Config) -> Options:
             watchdog=profile.watchdog if watchdog is None else parse_duration(watchdog),
             wide=profile.wide,
             large=profile.large,
+            survey=profile.survey,
         )
     except (ValueError, KnownIssuesError, CorpusError) as error:
         raise pytest.UsageError(str(error)) from None

@@ -14,6 +14,7 @@ from reports.errors import MINIMAL, WORST
 from reports.extent import Sighting
 from reports.files import write_json, write_text
 from reports.finding import Finding
+from reports.launches import of_all
 from reports.not_seen import not_seen_on
 from reports.run import MERGED, ReportsError, RunDirectory, RunRecord
 from reports.sanitizer import SanitizerReport
@@ -128,6 +129,7 @@ def _record(runs: Sequence[StoredRun], findings: Sequence[Finding]) -> RunRecord
         paths=_added(record.paths for record in records),
         rulings=_added(record.rulings for record in records),
         coverage=together(record.coverage for record in records),
+        launches=of_all(record.launches for record in records),
         children_replaced=sum(record.children_replaced for record in records),
         child_start_seconds=max((record.child_start_seconds for record in records), default=0.0),
         seconds=round(sum(record.seconds for record in records), 3),

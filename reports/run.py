@@ -12,6 +12,7 @@ from reports.coverage import Coverage
 from reports.files import append_json_line, write_json, write_text
 from reports.finding import Finding, read_json
 from reports.issue import write_issue
+from reports.launches import Launches
 from reports.previous import Previous
 from reports.space import Space
 
@@ -49,6 +50,7 @@ class RunRecord:
         throughput: [seconds, Cases] as time went by, a bounded number of points.
         space: counts by bins of sizes, dtypes and kernels.
         previous: the run before, in the same directory.
+        launches: which kernels were launched; empty where nobody looked.
     """
 
     system: dict[str, str]
@@ -72,6 +74,7 @@ class RunRecord:
     throughput: list[list[float]] = field(default_factory=list)
     space: Space = field(default_factory=Space)
     previous: Previous | None = None
+    launches: Launches = field(default_factory=Launches)
 
     @classmethod
     def from_json(cls, data: object) -> Self:
@@ -89,6 +92,7 @@ class RunRecord:
         parts = {
             "coverage": Coverage.from_json(values["coverage"], "'coverage' of the run"),
             "space": Space.from_json(values.get("space", Space().to_json()), "'space' of the run"),
+            "launches": Launches.from_json(values.get("launches", Launches().to_json()), "'launches' of the run"),
             "previous": None if previous is None else Previous.from_json(previous, "'previous' of the run"),
         }
         return cls(**values | parts)
@@ -119,6 +123,7 @@ _LATER: Final[dict[str, schema.Check]] = {
     "date": schema.text,
     "throughput": schema.array(_point),
     "space": schema.json_object,
+    "launches": schema.json_object,
     "previous": schema.nothing_or(schema.json_object),
 }
 """What older files of this format lack."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from reports import coverage, launches
 from reports.affected import sentence
-from reports.coverage import lines
 from reports.finding import Finding
 from reports.issue import title
 from reports.only_on import only_on
@@ -30,7 +30,8 @@ def summary_lines(record: RunRecord, findings: Sequence[Finding], root: Path) ->
         f"{where(record.system)}; stopped: {record.stop_reason}; seed {record.seed}"
     )
     yield "verdicts by surface: " + ", ".join(f"{name} {count}" for name, count in sorted(record.surfaces.items()))
-    yield from lines(record.coverage)
+    yield from coverage.lines(record.coverage)
+    yield from launches.lines(record.launches)
     yield (
         f"{len(findings)} new findings, {len(seen)} known defects seen, {len(flaky)} flaky, "
         f"{len(record.unconfirmed) - len(flaky)} unconfirmed"

@@ -21,6 +21,7 @@ from fuzz.campaign.explaining import Explaining
 from fuzz.campaign.explore import explore
 from fuzz.campaign.explored import Explored
 from fuzz.campaign.mixture import Drawn, Property, mixed
+from fuzz.campaign.witnesses import Witnesses
 from fuzz.engine.executor import Executor
 from fuzz.engine.verdict import ENDING, CaseResult, FailureKey, PathVerdict, Symptom
 from fuzz.triage.bug import Bug, Failure, Suspect
@@ -107,6 +108,7 @@ class Progress:
     rulings: Counter[str] = field(default_factory=Counter)
     visited: Visited = field(default_factory=Visited)
     explored: Explored = field(default_factory=Explored)
+    witnesses: Witnesses = field(default_factory=Witnesses)
     failures: Counter[FailureKey] = field(default_factory=Counter)
     candidates: int = 0
     confirmed: int = 0
@@ -117,6 +119,7 @@ class Progress:
         self.cases += 1
         self.visited.count(case, result)
         self.explored.count(case, result)
+        self.witnesses.meet(case, result)
         for verdict in result.verdicts:
             self.surfaces[verdict.surface] += 1
             self.paths[verdict.path] += 1

@@ -21,6 +21,7 @@ class Profile:
             the others they are from a budget of `LONG` seconds on, each `RARELY` times as seldom as its share says.
         wide: whether some results are as wide as `strategies.wide` says, for the larger tiles of the tensor-core kernel.
         large: whether some weights are as large as `strategies.large` says. Their references take seconds on the CPU.
+        survey: whether some Cases are run again under the profiler at the end, to say which kernels were launched.
     """
 
     budget: float
@@ -28,6 +29,7 @@ class Profile:
     slow: bool = False
     wide: bool = False
     large: bool = False
+    survey: bool = False
 
 
 LONG: Final = 300.0
@@ -38,8 +40,8 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
         "smoke": Profile(budget=30.0),  # does it run at all: for each push
         DEFAULT: Profile(budget=60.0),
-        "nightly": Profile(budget=30 * 60.0, watchdog=60.0, slow=True, wide=True),
-        "deep": Profile(budget=2 * 3600.0, watchdog=180.0, slow=True, wide=True, large=True),
+        "nightly": Profile(budget=30 * 60.0, watchdog=60.0, slow=True, wide=True, survey=True),
+        "deep": Profile(budget=2 * 3600.0, watchdog=180.0, slow=True, wide=True, large=True, survey=True),
     }
 )
 """Every profile by its name, the shortest first."""

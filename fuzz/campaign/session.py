@@ -19,6 +19,7 @@ from fuzz.campaign.confirm import Confirmation, Site
 from fuzz.campaign.corpus import left_open
 from fuzz.campaign.knowledge import Knowledge
 from fuzz.campaign.mixture import Property, reachable_on, resized
+from fuzz.campaign.survey import survey
 from fuzz.campaign.throughput import Throughput
 from fuzz.engine.executor import DEFAULT_WATCHDOG, Executor, HarnessError, Ready
 from fuzz.engine.verdict import FailureKey
@@ -26,6 +27,7 @@ from fuzz.triage.bug import Failure
 from fuzz.triage.known import KnownIssue
 from reports.events import Events
 from reports.finding import Finding, signature
+from reports.launches import Launches, of_all
 from reports.previous import Previous
 from reports.run import RunDirectory, RunRecord
 from reports.unconfirmed import CUT_SHORT, kind
@@ -34,6 +36,10 @@ from strategies.case import Case
 
 RECORD_INTERVAL: Final = 5.0
 """Seconds between two writings of `run.json` while a run goes on."""
+
+SURVEY_SHARE: Final = 0.1
+SURVEY_LIMIT: Final = 120.0
+"""Part of the budget, and seconds at most, for looking which kernels were launched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class Options:
         corpus: Cases that are run first, by the file that they come from.
         most_cases: Cases after which nothing more is drawn; None for no such limit.
         wide, large: whether some Cases are.
+        survey: whether to look at the end which kernels were launched; on a GPU.
         spent: seconds of the budget that are over when the session is made, where other processes began before.
     """
 
@@ -61,6 +68,7 @@ class Options:
     most_cases: int | None = None
     wide: bool = False
     large: bool = False
+    survey: bool = False
     spent: float = 0.0
 
 
@@ -98,6 +106,9 @@ class Session:
         self._finished = False
         self._throughput = Throughput()
         self._previous: Previous | None = None
+        self._launches = Launches()
+        self._survey_seconds = 0.0  # kept for looking which kernels were launched
+        self._warnings: list[str] = []
         self.ready: Ready | None = None
 
     def start(self) -> Ready:
@@ -135,7 +146,9 @@ class Session:
         campaign, _ = self._running()
         self._finished = False
         self._replay(campaign)
-        until = self.budget.elapsed + max(self.budget.left, 0.0) * share
+        if self.options.survey and self.device == "cuda":
+            self._survey_seconds = share * min(SURVEY_SHARE * self.options.budget, SURVEY_LIMIT)
+        until = self.budget.elapsed + max(self.budget.left, 0.0) * share - self._survey_seconds
         done, most = campaign.progress.cases, self.options.most_cases
         drawn = reachable_on(self.device, resized(properties, wide=self.options.wide, large=self.options.large))
         campaign.explore(drawn, self.options.seed, until, None if most is None else done + math.ceil(max(most - done, 0) * share))
@@ -162,6 +175,7 @@ class Session:
     def finish(self) -> list[Finding]:
         """Wait for the confirmations and write the run. Returns the verified findings that no earlier call returned."""
         campaign, confirmation = self._running()
+        self._survey(campaign.progress)
         findings = confirmation.finish()
         before = {finding.signature for finding in self.findings}
         self._finished = True
@@ -169,6 +183,19 @@ class Session:
         self._unconfirmed = [_unconfirmed(finding) for finding in findings if not (finding.verified and finding.minimal)]
         self._write_record(campaign.progress.stop_reason)
         return [finding for finding in self.findings if finding.signature not in before]
+
+    def _survey(self, progress: Progress) -> None:
+        """Run some of the Cases again under the profiler, in a process of its own: it changes how the library runs."""
+        seconds, self._survey_seconds = self._survey_seconds, 0.0
+        if not seconds:
+            return
+        try:
+            with Executor(self.device, self.options.watchdog, spares=0) as executor:
+                found = survey(progress.witnesses.take(), executor, seconds)
+        except (HarnessError, OSError) as error:
+            self._warnings.append(f"which kernels were launched is not known: {error}")
+        else:
+            self._launches = of_all([self._launches, found])
 
     def close(self, unused: str = "interrupted") -> None:
         """End the children. A run that was not finished is recorded as interrupted, and what is not confirmed dropped.
@@ -250,7 +277,7 @@ class Session:
 
     def seconds_to_finish(self, more: FailureKey | None = None) -> float:
         """Seconds to keep at the end for confirmations that are under way, and for one `more`."""
-        return self._running()[1].seconds_to_finish(more)
+        return self._running()[1].seconds_to_finish(more) + self._survey_seconds
 
     @property
     def expired(self) -> list[KnownIssue]:
@@ -282,11 +309,12 @@ class Session:
             findings=[_entry(finding) for finding in self.findings],
             known=[] if self._knowledge is None else self._knowledge.entries(),
             unconfirmed=[*self._unconfirmed, *({key: entry[key] for key in ("signature", "slug", "reason")} for entry in self._late)],
-            warnings=[] if self._knowledge is None else self._knowledge.warnings(),
+            warnings=[*([] if self._knowledge is None else self._knowledge.warnings()), *self._warnings],
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             throughput=self._throughput.until(seconds, progress.cases),
             space=progress.explored.space(),
             previous=self._previous,
+            launches=self._launches,
         )
 
     def _write_record(self, stop_reason: str) -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import math
 from typing import TYPE_CHECKING, Final
 
 from fuzz.commands.console import positive, say
 
 if TYPE_CHECKING:
+    from fuzz.campaign.witnesses import Witnesses
     from fuzz.engine.executor import Executor
     from strategies.case import Case
 
 ONE_IN: Final = 8
 """One Case in so many is wide: here what is counted is kernels, and not Cases a second."""
-
-ON_OTHER_GPUS: Final = {"gemm_4bit_sm75_m16n8k8": "for compute capability 7.5 only"}
-"""Kernels that a newer GPU never runs, by template."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,83 +23,50 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "kernels",
         help="count which of the library's 4-bit kernels are launched",
         description=(
-            "Run Cases under the profiler, and count which of the 4-bit kernels in bitsandbytes' CUDA library were launched. "
+            "Run Cases, and those of them under the profiler that may launch a kernel which the ones before did not: which "
+            "of the 4-bit kernels in bitsandbytes' CUDA library were launched, how often, and which cannot be on this GPU. "
             "Exit status: 0 counted, 2 could not run."
         ),
     )
-    parser.add_argument("--cases", type=positive, default=400, metavar="N", help="Cases to run (default: 400)")
+    parser.add_argument("--cases", type=positive, default=2000, metavar="N", help="Cases to run (default: 2000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the search (default: 0)")
     parser.set_defaults(run=lambda options: kernels(options.cases, options.seed))
 
 
 def kernels(cases: int, seed: int) -> int:
-    """Count launches, print a line for each kernel, and return the exit status."""
-    from fuzz.engine.executor import Executor, HarnessError  # noqa: PLC0415 - the help needs none of it
-    from fuzz.engine.kernels import contained  # noqa: PLC0415
+    """Count launches, print a line for each kernel that was launched and what became of the others, and return the exit status."""
+    from fuzz.campaign.survey import survey  # noqa: PLC0415 - the help needs none of it
+    from fuzz.engine.executor import Executor, HarnessError  # noqa: PLC0415
+    from reports.launches import lines  # noqa: PLC0415
 
     try:
         with Executor("cuda") as executor:
-            ready = executor.start()
-            file = library_file(ready.library["native"]["file"])
-            there = contained(file)
-            launched = count(executor, _drawn(cases, seed))
+            launches = survey(met(executor, cases, seed).take(), executor, math.inf)
     except (HarnessError, OSError) as error:
         say(f"could not run: {error}", error=True)
         return 2
-    for line in table(there, launched):
+    for name, count in launches.launched.items():
+        if count:
+            say(f"{count:>8}  {name}")
+    for line in lines(launches):
         say(line)
     return 0
 
 
-def count(executor: Executor, cases: Iterable[Case]) -> Counter[str]:
-    """How often each kernel was launched by the quantization and the paths of Cases that are right."""
-    from fuzz.engine.kernels import is_of_four_bits, plain  # noqa: PLC0415
-
-    launched: Counter[str] = Counter()
-    for case in cases:
-        for verdict in executor.run(case, survey=True).verdicts:
-            launched.update(name for kernel in verdict.kernels if is_of_four_bits(name := plain(kernel)))
-    return launched
-
-
-def table(there: Iterable[str], launched: Counter[str]) -> Iterator[str]:
-    """A line for each kernel that the library contains, those that were not launched last, and one for all."""
-    there = list(there)
-    for name in there:
-        if launched[name]:
-            yield f"{launched[name]:>8}  {name}"
-    for name in there:
-        if not launched[name]:
-            reason = ON_OTHER_GPUS.get(name.partition("<")[0], "")
-            yield f"{'never':>8}  {name}{f'  ({reason})' if reason else ''}"
-    strangers = sorted(set(launched) - set(there))
-    yield from (f"{launched[name]:>8}  {name}  (not found in the library's file)" for name in strangers)
-    yield f"{sum(bool(launched[name]) for name in there)} of {len(there)} 4-bit kernels were launched"
-
-
-def _drawn(cases: int, seed: int) -> list[Case]:
+def met(executor: Executor, cases: int, seed: int) -> Witnesses:
+    """Runs Cases, and keeps those that may launch what the ones before did not."""
     from fuzz.campaign.explore import explore  # noqa: PLC0415
+    from fuzz.campaign.witnesses import Witnesses  # noqa: PLC0415
     from strategies.cases import cases as any_case  # noqa: PLC0415
     from strategies.wide import with_wide  # noqa: PLC0415
 
-    found: list[Case] = []
+    found, left = Witnesses(), iter(range(cases))
 
     def visit(case: Case) -> bool:
-        found.append(case)
-        return len(found) < cases
+        if next(left, None) is None:
+            return False
+        found.meet(case, executor.run(case))
+        return True
 
     explore(with_wide(any_case(), ONE_IN), seed, visit)
     return found
-
-
-def library_file(name: str) -> Path:
-    """The file of that name beside bitsandbytes' code.
-
-    Raises:
-        OSError: there is no such file.
-    """
-    spec = importlib.util.find_spec("bitsandbytes")
-    for folder in [] if spec is None else spec.submodule_search_locations or []:
-        if name and (Path(folder) / name).is_file():
-            return Path(folder) / name
-    raise FileNotFoundError(f"bitsandbytes has loaded no native library whose kernels can be read ({name or 'none'})")

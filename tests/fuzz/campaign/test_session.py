@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import strategies as st
@@ -26,6 +26,7 @@ from fuzz.triage.known import load
 from reports.events import read_events
 from reports.files import write_json
 from reports.finding import Finding, ScriptRun
+from reports.launches import Launches
 from reports.previous import Previous
 from reports.run import ReportsError, RunDirectory, RunRecord
 from reports.unconfirmed import CUT_SHORT, kind
@@ -58,6 +59,12 @@ class StartedExecutor(PlantedExecutor):
 
     def close(self) -> None:
         self.closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def submit(self, case: Case, callback: Any, only: Any = None, skip: Any = ()) -> None:
         self.seen.append(case)
@@ -159,7 +166,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path, StartedExecutor([ODD]))
-    monkeypatch.setattr(module, "Executor", lambda device, watchdog: world.executor)  # noqa: ARG005
+    monkeypatch.setattr(module, "Executor", lambda device, watchdog, spares=1: world.executor)  # noqa: ARG005
     monkeypatch.setattr(module, "Confirmation", world.confirmation)
     return world
 
@@ -193,6 +200,70 @@ def test_a_run_from_beginning_to_end(world: World) -> None:
     assert dataclasses.asdict(session.record)["findings"] == run.findings
     assert world.executor.closed
     assert world.confirmations[0].down
+
+
+@pytest.fixture
+def surveyed(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Case], float]]:
+    """What a session on a GPU hands to the survey, which sees one kernel of two."""
+    asked: list[tuple[list[Case], float]] = []
+
+    def survey(cases: Iterable[Case], executor: object, seconds: float) -> Launches:
+        assert executor is world.executor
+        asked.append((list(cases), seconds))
+        return Launches(cases=len(asked[-1][0]), launched={"a": 1, "b": 0})
+
+    monkeypatch.setattr(module, "survey", survey)
+    monkeypatch.setattr(Session, "device", "cuda")
+    return asked
+
+
+def test_a_run_that_is_asked_to_looks_which_kernels_were_launched(world: World, surveyed: list[tuple[list[Case], float]]) -> None:
+    world.ran(survey=True, budget=600.0)
+    ((cases, seconds),) = surveyed
+    assert seconds == 60.0, "a tenth of the budget"
+    assert 0 < len(cases) <= 30
+    assert set(cases) <= set(world.executor.seen)
+    assert world.run.launches == Launches(cases=len(cases), launched={"a": 1, "b": 0})
+
+
+def test_a_long_run_looks_no_longer_than_it_takes_and_keeps_that_time(world: World, surveyed: list[tuple[list[Case], float]]) -> None:
+    session = world.session(survey=True, budget=36000.0)
+    session.explore(CASES, 1.0)
+    assert session.seconds_to_finish() == module.SURVEY_LIMIT
+    session.finish()
+    assert session.seconds_to_finish() == 0.0
+    session.close()
+    assert [seconds for _, seconds in surveyed] == [module.SURVEY_LIMIT]
+
+
+def test_a_second_search_adds_what_it_launches(world: World, surveyed: list[tuple[list[Case], float]]) -> None:
+    session = world.session(survey=True)
+    for share in (0.5, 1.0):
+        session.explore(CASES, share)
+        session.finish()
+    session.close()
+    assert len(surveyed) == 2
+    assert world.run.launches.launched == {"a": 2, "b": 0}
+
+
+@pytest.mark.parametrize("options", [{"survey": False}, {}])
+def test_nobody_looks_unless_asked_to(world: World, surveyed: list[tuple[list[Case], float]], options: dict[str, bool]) -> None:
+    world.ran(**options)
+    assert surveyed == []
+    assert world.run.launches == Launches()
+
+
+def test_where_nobody_can_look_the_run_says_so(
+    world: World, surveyed: list[tuple[list[Case], float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def survey(*_: object) -> Launches:
+        raise FileNotFoundError("no library")
+
+    monkeypatch.setattr(module, "survey", survey)
+    world.ran(survey=True)
+    assert surveyed == []
+    assert world.run.warnings == ["which kernels were launched is not known: no library"]
+    assert world.run.stop_reason == "cases"
 
 
 def test_a_run_says_when_it_was_how_fast_and_where_it_has_been(world: World) -> None:
