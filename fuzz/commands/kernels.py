@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import math
+import time
 from typing import TYPE_CHECKING, Final
 
 from fuzz.commands.console import positive, say
@@ -28,12 +28,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
             "Exit status: 0 counted, 2 could not run."
         ),
     )
-    parser.add_argument("--cases", type=positive, default=2000, metavar="N", help="Cases to run (default: 2000)")
+    parser.add_argument("--cases", type=positive, default=1000, metavar="N", help="Cases to run at most (default: 1000)")
+    parser.add_argument(
+        "--seconds", type=positive, default=300, metavar="N", help="time for them (default: 300); the profiler takes as much again at most"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the search (default: 0)")
-    parser.set_defaults(run=lambda options: kernels(options.cases, options.seed))
+    parser.set_defaults(run=lambda options: kernels(options.cases, options.seconds, options.seed))
 
 
-def kernels(cases: int, seed: int) -> int:
+def kernels(cases: int, seconds: float, seed: int) -> int:
     """Count launches, print a line for each kernel that was launched and what became of the others, and return the exit status."""
     from fuzz.campaign.survey import survey  # noqa: PLC0415 - the help needs none of it
     from fuzz.engine.executor import Executor, HarnessError  # noqa: PLC0415
@@ -41,7 +44,7 @@ def kernels(cases: int, seed: int) -> int:
 
     try:
         with Executor("cuda") as executor:
-            launches = survey(met(executor, cases, seed).take(), executor, math.inf)
+            launches = survey(met(executor, cases, seconds, seed).take(), executor, seconds)
     except (HarnessError, OSError) as error:
         say(f"could not run: {error}", error=True)
         return 2
@@ -53,20 +56,20 @@ def kernels(cases: int, seed: int) -> int:
     return 0
 
 
-def met(executor: Executor, cases: int, seed: int) -> Witnesses:
-    """Runs Cases, and keeps those that may launch what the ones before did not."""
+def met(executor: Executor, cases: int, seconds: float, seed: int) -> Witnesses:
+    """Runs Cases as long as there is time, and keeps those that may launch what the ones before did not."""
     from fuzz.campaign.explore import explore  # noqa: PLC0415
     from fuzz.campaign.witnesses import Witnesses  # noqa: PLC0415
     from strategies.cases import cases as any_case  # noqa: PLC0415
     from strategies.wide import with_wide  # noqa: PLC0415
 
-    found, left = Witnesses(), iter(range(cases))
+    found, until, run = Witnesses(), time.monotonic() + seconds, 0
 
     def visit(case: Case) -> bool:
-        if next(left, None) is None:
-            return False
+        nonlocal run
         found.meet(case, executor.run(case))
-        return True
+        run += 1
+        return run < cases and time.monotonic() < until
 
     explore(with_wide(any_case(), ONE_IN), seed, visit)
     return found

@@ -27,11 +27,17 @@ class Answering:
 @pytest.mark.parametrize("cases", [1, 60])
 def test_so_many_cases_are_run_and_those_that_may_launch_something_new_are_kept(cases: int) -> None:
     executor = Answering()
-    kept = met(cast("Executor", executor), cases, seed=3).take()
+    kept = met(cast("Executor", executor), cases, 3600.0, seed=3).take()
     assert len(executor.cases) == cases
     assert kept[0] == executor.cases[0]
     assert set(kept) <= set(executor.cases)
     assert any(case.weight.out_features > 1024 for case in executor.cases) is (cases > 1), "some are wide"
+
+
+def test_when_time_is_up_what_was_kept_so_far_is_what_there_is() -> None:
+    executor = Answering()
+    assert met(cast("Executor", executor), 60, -1.0, seed=3).take() == executor.cases
+    assert len(executor.cases) == 1
 
 
 def test_without_a_gpu_it_is_one_sentence_and_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
