@@ -61,11 +61,11 @@ class KnownIssue:
     """One row.
 
     Attributes:
-        title: how it is called in summaries; of a row with a signature, the signature.
+        title: how it is called in summaries; the signature, where a row with one has nothing else.
         surfaces, symptoms, paths: what fails and how; no paths: all of the surfaces.
         how: the exception's type and the like; None for any.
         triggers: as the row has them; `condition` is what they mean.
-        exact: whether the row is a signature, which no finding with more triggers matches.
+        signature: of the only finding that it names, which has no more triggers; empty for a pattern.
         link: where it is reported, or "unreported".
         versions: the releases that it is expected in.
         device: "cpu" or "cuda" if it is there on one of them only.
@@ -83,7 +83,7 @@ class KnownIssue:
     reason: str
     paths: frozenset[str] = frozenset()
     how: str | None = None
-    exact: bool = False
+    signature: str = ""
     device: str | None = None
     expires: dt.date | None = None
     cases: tuple[Path, ...] = field(default=())
@@ -107,8 +107,8 @@ class KnownIssue:
 
     def names(self, key: FailureKey, minimal: Case, triggers: Mapping[str, Any]) -> bool:
         """Whether this row is about the defect with this minimal Case and these triggers."""
-        if self.exact:
-            return self.title == signature(key.surface, key.path, key.symptom.value, key.how, dict(triggers))
+        if self.signature:
+            return self.signature == signature(key.surface, key.path, key.symptom.value, key.how, dict(triggers))
         return self.concerns(key) and set(self.triggers) <= set(triggers) and self.condition.holds(minimal)
 
 
@@ -156,7 +156,7 @@ def _row(folder: Path, row: object) -> KnownIssue:
 
 
 def _exact(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
-    if both := [key for key in (*_PATTERN, "paths", "how", "title") if key in row]:
+    if both := [key for key in (*_PATTERN, "paths", "how") if key in row]:
         raise KnownIssuesError(f"a row with a signature has no {both[0]!r}")
     text = _text(row, "signature")
     found = _SIGNATURE.fullmatch(text)
@@ -168,14 +168,14 @@ def _exact(row: dict[str, Any], common: dict[str, Any]) -> KnownIssue:
     if (printed := signature(found["surface"], found["path"], symptom.value, how, triggers)) != text:
         raise KnownIssuesError(f"{text!r} is not how a signature is printed, which is {printed!r}")
     return KnownIssue(
-        title=text,
+        title=_text(row, "title") if "title" in row else text,
+        signature=text,
         surfaces=frozenset([found["surface"]]),
         paths=frozenset([found["path"]]),
         symptoms=frozenset([symptom]),
         how=how,
         triggers=triggers,
         condition=condition,
-        exact=True,
         **common,
     )
 

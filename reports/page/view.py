@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -28,6 +29,10 @@ from reports.run import RunRecord
 from reports.severity import SENTENCES, Severity, severity, worst_first
 from reports.stored import StoredFinding
 from reports.summary import where
+
+SEEN: Final = "seen"
+NOT_MET: Final = "not met"
+"""States of rows of the known-issues file, as `RunRecord.known` has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,25 @@ class PageView:
     def findings(self) -> int:
         """How many findings are shown."""
         return sum(len(group.findings) for group in self.groups)
+
+    @property
+    def headline(self) -> str:
+        """What the run came to, in a line."""
+        release = f"on bitsandbytes {self.record.system.get('bitsandbytes', '?')}"
+        seen = len([row for row in self.known_met if row["state"] == SEEN])
+        if self.findings or not seen:
+            return f"{self.findings or 'No'} finding{'' if self.findings == 1 else 's'} {release}"
+        return f"{seen} known defect{'' if seen == 1 else 's'} seen {release}, none new"
+
+    @property
+    def known_met(self) -> list[dict[str, Any]]:
+        """The rows of the known-issues file of which a Case ran, those that were seen most often first."""
+        return sorted((row for row in self.record.known if row["state"] != NOT_MET), key=lambda row: -row["cases"])
+
+    @property
+    def known_unmet(self) -> list[dict[str, Any]]:
+        """The other rows that are in force for this release and device."""
+        return [row for row in self.record.known if row["state"] == NOT_MET]
 
     @property
     def anchors(self) -> dict[str, str]:

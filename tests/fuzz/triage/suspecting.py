@@ -41,15 +41,16 @@ def bug(triggers: dict[str, Any], of: FailureKey | None = None, *paths: str, min
 def exact(triggers: dict[str, Any], of: FailureKey | None = None) -> KnownIssue:
     """A row with a signature."""
     found = of or key()
+    name = signature(found.surface, found.path, found.symptom.value, found.how, triggers)
     return KnownIssue(
-        title=signature(found.surface, found.path, found.symptom.value, found.how, triggers),
+        title=name,
+        signature=name,
         surfaces=frozenset([found.surface]),
         paths=frozenset([found.path]),
         symptoms=frozenset([found.symptom]),
         how=found.how,
         triggers=triggers,
         condition=parse_triggers(triggers),
-        exact=True,
         link="unreported",
         versions=SpecifierSet(),
         reason="a test",

@@ -146,6 +146,34 @@ def test_a_run_that_found_nothing_says_so() -> None:
     assert "No findings on bitsandbytes 0.50.2" in Parsed(render(shown())).text
 
 
+KNOWN = {"link": "unreported", "reason": "it <b>reads</b> beyond"}
+SEEN = KNOWN | {"title": "a packed weight that is too short", "state": "seen", "cases": 1234}
+FIXED = KNOWN | {"title": "odd sizes", "state": "looks fixed", "cases": 0}
+UNMET = KNOWN | {"title": "no elements", "state": "not met", "cases": 0}
+
+
+def test_a_run_in_which_nothing_is_new_says_what_it_has_seen() -> None:
+    parsed = Parsed(render(shown(known=[UNMET, FIXED, SEEN])))
+    assert "1 known defect seen on bitsandbytes 0.50.2, none new" in parsed.text
+    assert "it <b>reads</b> beyond" in parsed.text
+    places = [parsed.text.index(str(row["title"])) for row in (SEEN, FIXED, UNMET)]
+    assert places == sorted(places), "what was seen comes first, what was not met last"
+    assert "1,234" in parsed.text
+    assert "1 that no case of this run met" in parsed.text
+
+
+def test_new_findings_come_before_what_is_known() -> None:
+    text = Parsed(render(shown([rich_finding()], known=[SEEN]))).text
+    assert "1 finding on bitsandbytes 0.50.2" in text
+    assert "none new" not in text
+
+
+def test_where_nothing_is_known_nothing_is_listed() -> None:
+    text = Parsed(render(shown(known=[UNMET]))).text
+    assert "No findings on bitsandbytes 0.50.2" in text
+    assert "No defect that is known was met." in text
+
+
 def test_a_run_that_says_next_to_nothing_has_a_page() -> None:
     assert "No findings on bitsandbytes ?" in Parsed(render(shown(system={}, seconds=0.0, cases=0))).text
 
