@@ -82,7 +82,8 @@ def _index(shown: Shown) -> str:
         f"# bitsandbytes {prose(record.system.get('bitsandbytes', ''))}",
         "",
         f"{record.cases} cases in {record.seconds:.0f} s, {prose(where(record.system))}, seed {record.seed}, {prose(record.date)}:",
-        f"{len(findings)} finding{'' if len(findings) == 1 else 's'}. Each was reduced, failed in fresh processes, and its script was executed and failed alone.",
+        f"{len(findings)} finding{'' if len(findings) == 1 else 's'}. Each was reduced, failed in fresh processes, and its script was "
+        "executed and failed alone.",
         *(line for kind in Severity for line in _table(kind, [one for one in findings if severity(one) is kind])),
         "",
         _WRITTEN,
