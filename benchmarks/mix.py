@@ -18,7 +18,7 @@ FUZZ: Final = Path(__file__).resolve().parent.parent / "fuzz"
 def default_mix(device: str) -> list[Property]:
     """The properties that `pytest fuzz/` searches on `device`, "cpu" or "cuda"."""
     modules = [importlib.import_module(f"fuzz.{file.stem}") for file in sorted(FUZZ.glob("test_*.py"))]
-    return reachable_on(device, [one for module in modules for one in _stated(module) if not one.slow])
+    return reachable_on(device, [one for module in modules for one in _stated(module) if not (one.slow or one.giant)])
 
 
 def _stated(module: Any) -> Iterator[Property]:

@@ -129,6 +129,7 @@ def options_of(config: pytest.Config) -> Options:
             wide=profile.wide,
             large=profile.large,
             survey=profile.survey,
+            giant=profile.giant,
         )
     except (ValueError, KnownIssuesError, CorpusError) as error:
         raise pytest.UsageError(str(error)) from None
@@ -170,26 +171,38 @@ def property_of(item: pytest.Item) -> Property:
         raise pytest.UsageError(f"{item.nodeid} has a share of {share}, not a whole number above 0")
     slow = marker.kwargs.get("slow", False)
     seldom = 1 if slow or profile_of(item.config).slow else RARELY
-    return Property(item.nodeid, marker.args[0], share * seldom, slow=slow, cuda=marker.kwargs.get("cuda", False))
+    cuda, giant = (marker.kwargs.get(name, False) for name in ("cuda", "giant"))
+    return Property(item.nodeid, marker.args[0], share * seldom, slow=slow, cuda=cuda, giant=giant)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start the session when there is something to fuzz: bad options and unusable devices end the run here."""
-    _leave_out_slow_properties(config, items)
+    _leave_out(config, items, _of_other_profiles(config, items))
+    _leave_out(config, items, _slow_properties(config, items))
     properties = config.stash[_PROPERTIES] = [property_of(item) for item in items if _is_property(item)]
     fuzzing = properties or any("expired_issues" in getattr(item, "fixturenames", ()) for item in items)
     if fuzzing and not config.option.collectonly and not hasattr(config, "workerinput"):
         start_session(config)
 
 
-def _leave_out_slow_properties(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the properties that the run has no time for, unless nothing else was asked for."""
-    slow = [item for item in items if _is_property(item) and property_of(item).slow]
-    others = [item for item in items if _is_property(item) and item not in slow]
-    if slow and others and not profile_of(config).slow and budget_of(config) < LONG:
-        items[:] = [item for item in items if item not in slow]
-        config.hook.pytest_deselected(items=slow)
+def _slow_properties(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
+    """The properties that the run has no time for."""
+    if profile_of(config).slow or budget_of(config) >= LONG:
+        return []
+    return [item for item in items if _is_property(item) and property_of(item).slow]
+
+
+def _of_other_profiles(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
+    """The properties of giants in a profile without, and all others in the profile that is theirs."""
+    return [item for item in items if _is_property(item) and property_of(item).giant is not profile_of(config).giant]
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
+    """Deselect properties, unless nothing else was asked for."""
+    if unwanted and any(_is_property(item) and item not in unwanted for item in items):
+        items[:] = [item for item in items if item not in unwanted]
+        config.hook.pytest_deselected(items=unwanted)
 
 
 def start_session(config: pytest.Config) -> Session:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
+from reports.script_giant import giant_product, giant_quantized, giant_weight
 from reports.script_outs import OUTS, activation_of, packed_out
 from strategies.case import Case, Layout, Memory, PackedView, StorageDType, Stream
 from strategies.misuse import WRONG_OUTS, Misuse
@@ -336,6 +337,11 @@ def _module_gradient(case: Case) -> list[str]:
     return [*lines, "layer(x).backward(gradient)", "result = x.grad"]
 
 
+def _matmul_giant(case: Case) -> list[str]:
+    bias = ", bias={bias}" if case.bias else ""
+    return giant_product(case, f"bnb.matmul_4bit(x, {{packed}}, quant_state={{state}}{bias})")
+
+
 CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {
     "quantize_4bit": _quantize,
     "matmul_4bit": _matmul,
@@ -375,6 +381,10 @@ CALLS: Final[dict[str, Callable[[Case], list[str]]]] = {
     "triton_dequantize_4bit": _triton_dequantize,
     "triton_dequantize_4bit_inplace": _triton_dequantize_inplace,
     "triton_gemv_4bit": _triton_gemv,
+    "quantize_4bit_giant": lambda case: giant_quantized(quantize_call(case)),
+    "dequantize_4bit_giant": lambda case: giant_weight(case, "F.dequantize_4bit({packed}, {state})"),
+    "matmul_4bit_giant": _matmul_giant,
+    "gemv_4bit_giant": lambda case: giant_product(case, "F.gemv_4bit(x, {packed}, state={state})"),
 }
 REPLAYED: Final = frozenset(path for path in CALLS if path.endswith("_replayed"))
 """Paths that are captured as CUDA graphs."""
@@ -386,7 +396,7 @@ WEIGHT_ONLY: Final = frozenset(
     {
         *QUANTIZING,
         *("dequantize_4bit", "dequantize_4bit_out", "quantize_4bit_out", "dequantize_4bit_compiled", "dequantize_4bit_replayed"),
-        *("triton_dequantize_4bit", "triton_dequantize_4bit_inplace"),
+        *("triton_dequantize_4bit", "triton_dequantize_4bit_inplace", "quantize_4bit_giant", "dequantize_4bit_giant"),
         *_CHECKED_WEIGHTS,
     }
 )
@@ -419,6 +429,8 @@ SAME_ARITHMETIC: Final = {
     "gemm_4bit_opcheck": "gemm_4bit_op",
     "gemv_4bit_opcheck": "gemv_4bit_op",
     "gemv_4bit_out_opcheck": "gemv_4bit_out",
+    "quantize_4bit_giant": "dequantize_4bit",
+    **{f"{path}_giant": path for path in ("dequantize_4bit", "matmul_4bit", "gemv_4bit")},
 }
 """Paths that compute what another one does, in the same way."""
 

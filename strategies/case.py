@@ -144,6 +144,7 @@ class Mode(enum.Enum):
     OPCHECK = "opcheck"  # torch.library.opcheck of the ops
     GRAPH = "graph"  # captured as CUDA graphs, and replayed with other numbers in the same memory
     TRITON = "triton"  # the Triton functions, which are the ops of other devices and can be called on a GPU
+    GIANT = "giant"  # the rows of the weight again and again, until 32 bits no longer count its elements (`strategies.giant`)
 
 
 class CudaStream(enum.Enum):

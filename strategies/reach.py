@@ -18,6 +18,7 @@ UNREACHABLE: Final[Mapping[str, Mapping[tuple[str, Any], str]]] = MappingProxyTy
             {
                 ("execution.mode", Mode.GRAPH): "a CPU has no CUDA graphs",
                 ("execution.stream", CudaStream.SIDE): "a CPU has no CUDA streams",
+                ("execution.mode", Mode.GIANT): "no run may take the memory of the whole machine",
             }
         ),
         "cuda": MappingProxyType({}),
@@ -39,6 +40,7 @@ def reaching(strategy: SearchStrategy[Case], device: str) -> SearchStrategy[Case
     return strategy.map(functools.partial(reachable, device=device)) if UNREACHABLE[device] else strategy
 
 
-def reasons(device: str) -> dict[str, str]:
-    """Why classes of Cases cannot be run on `device`, by "field=class"."""
-    return {f"{name}={fields.json_value(value)}": reason for (name, value), reason in UNREACHABLE[device].items()}
+def reasons(device: str, *, giant: bool = True) -> dict[str, str]:
+    """Why classes of Cases cannot be run on `device`, by "field=class"; `giant`: whether the run has a place for giants."""
+    apart = {} if giant else {("execution.mode", Mode.GIANT): "giants have a profile of their own"}
+    return {f"{name}={fields.json_value(value)}": reason for (name, value), reason in {**apart, **UNREACHABLE[device]}.items()}

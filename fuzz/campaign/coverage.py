@@ -30,9 +30,9 @@ class Visited:
         self._pairs.update(combinations(found, 2))
         self._arms.update((verdict.path, ALTERNATIVE.join(verdict.arms)) for verdict in result.verdicts if verdict.arms)
 
-    def coverage(self, device: str = "cuda") -> Coverage:
-        """The counts as they are reported, of what can be asked of `device`, "cpu" or "cuda"."""
-        unreachable = reasons(device)
+    def coverage(self, device: str = "cuda", *, giant: bool = True) -> Coverage:
+        """The counts as they are reported, of what can be asked of `device`, "cpu" or "cuda", by a run with giants or without."""
+        unreachable = reasons(device, giant=giant)
         possible = [pair for pair in pairs() if unreachable.keys().isdisjoint(map(_text, pair))]
         missing: dict[str, list[str]] = {}
         for one, other in possible:

@@ -30,6 +30,7 @@ class Property:
         share: how many of a run's Cases are drawn for it, in proportion to the shares of the others.
         slow: whether its Cases cost so much that short runs leave it out.
         cuda: whether it says nothing about a CPU, so that it is left out there.
+        giant: whether it is searched in the profile of its own, and nowhere else.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Property:
     share: int = 1
     slow: bool = False
     cuda: bool = False
+    giant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Profile:
             the others they are from a budget of `LONG` seconds on, each `RARELY` times as seldom as its share says.
         wide: whether some results are as wide as `strategies.wide` says, for the larger tiles of the tensor-core kernel.
         large: whether some weights are as large as `strategies.large` says. Their references take seconds on the CPU.
+        giant: whether weights of more elements than 32 bits count are what is searched, and nothing else is.
         survey: whether some Cases are run again under the profiler at the end, to say which kernels were launched.
     """
 
@@ -30,6 +31,7 @@ class Profile:
     wide: bool = False
     large: bool = False
     survey: bool = False
+    giant: bool = False
 
 
 LONG: Final = 300.0
@@ -42,6 +44,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
         DEFAULT: Profile(budget=60.0),
         "nightly": Profile(budget=30 * 60.0, watchdog=60.0, slow=True, wide=True, survey=True),
         "deep": Profile(budget=2 * 3600.0, watchdog=180.0, slow=True, wide=True, large=True, survey=True),
+        "giant": Profile(budget=15 * 60.0, watchdog=120.0, giant=True),
     }
 )
-"""Every profile by its name, the shortest first."""
+"""Every profile by its name, the shortest first, and last what has nothing in common with the others."""

@@ -55,6 +55,7 @@ class Options:
         most_cases: Cases after which nothing more is drawn; None for no such limit.
         wide, large: whether some Cases are.
         survey: whether to look at the end which kernels were launched; on a GPU.
+        giant: whether there are giants among them; then there is nothing else.
         spent: seconds of the budget that are over when the session is made, where other processes began before.
     """
 
@@ -69,6 +70,7 @@ class Options:
     wide: bool = False
     large: bool = False
     survey: bool = False
+    giant: bool = False
     spent: float = 0.0
 
 
@@ -301,7 +303,7 @@ class Session:
             surfaces=dict(progress.surfaces),
             paths=dict(progress.paths),
             rulings=dict(progress.rulings),
-            coverage=progress.visited.coverage(ready.system["device"] if ready else "cuda"),
+            coverage=progress.visited.coverage(ready.system["device"] if ready else "cuda", giant=self.options.giant),
             children_replaced=self._executor.replaced,
             child_start_seconds=round(ready.seconds, 3) if ready else 0.0,
             seconds=seconds,

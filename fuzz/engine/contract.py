@@ -22,7 +22,8 @@ ISSUE_1862: Final = "https://github.com/bitsandbytes-foundation/bitsandbytes/iss
 
 _GEMV_OPCHECK: Final = frozenset({"ops.gemv_4bit opcheck", "ops.gemv_4bit.out opcheck"})
 _GEMV_GRAPH: Final = frozenset({"functional.gemv_4bit replayed", "ops.gemv_4bit replayed"})
-GEMV_SURFACES: Final = _GEMV_OPCHECK | _GEMV_GRAPH | {"functional.gemv_4bit", "ops.gemv_4bit"}
+_GEMV_GIANT: Final = frozenset({"functional.gemv_4bit giant"})
+GEMV_SURFACES: Final = _GEMV_OPCHECK | _GEMV_GRAPH | _GEMV_GIANT | {"functional.gemv_4bit", "ops.gemv_4bit"}
 OP_SURFACES: Final = GEMV_SURFACES | {"ops.gemm_4bit", "ops.gemm_4bit opcheck", "ops.gemm_4bit replayed"}
 OPCHECK_SURFACES: Final = _GEMV_OPCHECK | {
     "ops.quantize_4bit opcheck",
@@ -37,6 +38,8 @@ GRAPH_SURFACES: Final = _GEMV_GRAPH | {
     "ops.gemm_4bit replayed",
     "nn.Linear4bit replayed",
 }
+_STORED_GIANT: Final = frozenset({"functional.dequantize_4bit giant", "functional.matmul_4bit giant"})
+GIANT_SURFACES: Final = _GEMV_GIANT | _STORED_GIANT | {"functional.quantize_4bit giant"}
 STORED_SURFACES: Final = OP_SURFACES | {
     "functional.matmul_4bit",
     "functional.matmul_4bit(out=)",
@@ -48,6 +51,7 @@ STORED_SURFACES: Final = OP_SURFACES | {
     "functional.dequantize_4bit replayed",
     "functional.matmul_4bit replayed",
     *OPCHECK_SURFACES,
+    *_STORED_GIANT,
 }
 """Surfaces that are handed the packed weight and its state."""
 _CHECKED_OUT_SURFACES: Final = frozenset({"ops.gemv_4bit", "functional.dequantize_4bit(out=)"})
@@ -272,6 +276,15 @@ ROWS: Final = (
         ),
         when=lambda case, library: True,  # noqa: ARG005
         surfaces=GRAPH_SURFACES,
+    ),
+    Row(
+        ruling=Ruling.UNSPECIFIED,
+        source=(
+            "no document says how many elements a weight may have: an exception that says so would do, and rows that are there again "
+            "give the same numbers again"
+        ),
+        when=lambda case, library: True,  # noqa: ARG005
+        surfaces=GIANT_SURFACES,
     ),
 )
 

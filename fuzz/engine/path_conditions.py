@@ -9,6 +9,7 @@ from fuzz.engine import contract
 from fuzz.engine.library import Library
 from fuzz.oracle.arms import Arm
 from strategies.case import Case, FloatDType, Layout, Memory, PackedView
+from strategies.giant import BEYOND, can_be_repeated, repeated
 
 
 def always(case: Case, library: Library) -> bool:  # noqa: ARG001 - one signature for all
@@ -45,6 +46,11 @@ def returned(case: Case, library: Library) -> bool:  # noqa: ARG001
 def returned_out(case: Case, library: Library) -> bool:
     """The same where ops have a variant that writes to a given tensor: a backend has it for both 4-bit ops or for neither."""
     return library.out_variant and returned(case, library)
+
+
+def matmul_out_in(case: Case, library: Library) -> bool:
+    """What `matmul_4bit` takes, in the layout that it is for."""
+    return case.weight.layout is Layout.OUT_IN and contract.matmul_accepts(case, library)
 
 
 def gemm_out_in(case: Case, library: Library) -> bool:
@@ -93,6 +99,21 @@ def matmul_without_grad(case: Case, library: Library) -> bool:
 def matmul_with_bias(case: Case, library: Library) -> bool:
     """What `matmul_4bit` takes, with a bias."""
     return case.bias and contract.matmul_accepts(case, library)
+
+
+def giant(applies: Callable[[Case, Library], bool]) -> Callable[[Case, Library], bool]:
+    """The same of what can be repeated without a change, where a GPU has room for it: no run takes a whole machine's memory."""
+    return lambda case, library: library.device == "cuda" and can_be_repeated(case) and applies(case, library)
+
+
+def giant_arms(arms: Callable[[Case, Library], tuple[Arm, ...]]) -> Callable[[Case, Library], tuple[Arm, ...]]:
+    """The kernels that may run for a small weight, and for the giants that are made of it."""
+
+    def every(case: Case, library: Library) -> tuple[Arm, ...]:
+        asked = [case, *(repeated(case, elements) for elements in BEYOND)]
+        return tuple(dict.fromkeys(arm for one in asked for arm in arms(one, library)))
+
+    return every
 
 
 def dequantize_arms(case: Case, library: Library) -> tuple[Arm, ...]:  # noqa: ARG001

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuzz.engine import calls_backward, calls_compiled, calls_graph, calls_kept, calls_opcheck, calls_out, calls_triton, contract, dispatch
+from fuzz.engine import (
+    calls_backward,
+    calls_compiled,
+    calls_giant,
+    calls_graph,
+    calls_kept,
+    calls_opcheck,
+    calls_out,
+    calls_triton,
+    contract,
+    dispatch,
+)
 from fuzz.engine.path import Path, Yields
 from fuzz.engine.path_conditions import (
     always,
@@ -16,6 +27,9 @@ from fuzz.engine.path_conditions import (
     gemm_out_in,
     gemv_out_in,
     gemv_out_in_out,
+    giant,
+    giant_arms,
+    matmul_out_in,
     matmul_stored,
     matmul_with_bias,
     matmul_without_grad,
@@ -315,6 +329,45 @@ TRITON: Final = (
         adds_bias=False,
     ),
 )
-IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED, *OPCHECK, *GRAPH, *TRITON)
-IN_MODES_OF_GEMV: Final = (*GEMV_OPCHECK, *GEMV_GRAPH)
+GIANT: Final = (
+    *(
+        Path(
+            name=f"{name}_giant",
+            surface=f"functional.{name} giant",
+            mode=Mode.GIANT,
+            applies=giant(returned),
+            run=run,
+            arms=dequantize_arms,
+            stored=as_weight,
+            requires="dequantize_4bit",
+            yields=Yields.WEIGHT,
+        )
+        for name, run in (("quantize_4bit", calls_giant.quantize), ("dequantize_4bit", calls_giant.dequantize))
+    ),
+    Path(
+        name="matmul_4bit_giant",
+        surface="functional.matmul_4bit giant",
+        mode=Mode.GIANT,
+        applies=giant(matmul_out_in),
+        run=calls_giant.matmul,
+        arms=giant_arms(dispatch.matmul_arms),
+        stored=matmul_stored,
+        requires="matmul_4bit",
+    ),
+)
+GEMV_GIANT: Final = (
+    Path(
+        name="gemv_4bit_giant",
+        surface="functional.gemv_4bit giant",
+        mode=Mode.GIANT,
+        applies=giant(gemv_out_in),
+        run=calls_giant.gemv,
+        arms=giant_arms(dispatch.gemv_arms),
+        stored=as_activation,
+        requires="gemv_4bit",
+        adds_bias=False,
+    ),
+)
+IN_MODES: Final = (*OUT, *BACKWARD, *KEPT, *COMPILED, *OPCHECK, *GRAPH, *TRITON, *GIANT)
+IN_MODES_OF_GEMV: Final = (*GEMV_OPCHECK, *GEMV_GRAPH, *GEMV_GIANT)
 """Those that require a path of gemv."""

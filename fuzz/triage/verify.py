@@ -132,6 +132,7 @@ _IN_MODE: Final[dict[Mode, dict[str, str]]] = {
         "triton_dequantize_4bit_inplace": "backends.triton.dequantize_4bit_inplace",
         "triton_gemv_4bit": "backends.triton.gemv_4bit",
     },
+    Mode.GIANT: {f"{name}_giant": f"functional.{name} giant" for name in ("quantize_4bit", "dequantize_4bit", "matmul_4bit", "gemv_4bit")},
 }
 OTHER_PATHS: Final = _IN_EVERY_MODE | {path: surface for paths in _IN_MODE.values() for path, surface in paths.items()}
 """The paths and their surfaces, for those that must not import torch. A defect that shows on several is named after the

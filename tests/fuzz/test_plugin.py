@@ -184,6 +184,26 @@ def test_slow_properties_are_searched_where_the_profile_or_the_command_asks_for_
     assert ("test_gradients" in output) is (target == "fuzz/" and "-k" not in arguments)
 
 
+GIANT = "test_giants_are_as_right_as_what_they_are_made_of"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "target", "giants", "others"),
+    [
+        ([], "fuzz/", False, True),
+        (["--fuzz-profile", "deep"], "fuzz/", False, True),
+        (["--fuzz-profile", "giant"], "fuzz/", True, False),
+        ([], "fuzz/test_giants.py", True, False),
+        (["--fuzz-profile", "giant"], "fuzz/test_gradients.py", False, True),
+    ],
+)
+def test_giants_are_searched_alone(arguments: list[str], target: str, giants: bool, others: bool) -> None:  # noqa: FBT001
+    output = run("--collect-only", "-q", *arguments, target=target).stdout
+    assert (GIANT in output) is giants
+    assert ("test_gradients" in output) is others
+    assert ("test_no_known_issue_has_expired" in output) is (target == "fuzz/")
+
+
 def test_a_property_of_gpus_is_skipped_on_a_cpu_and_says_why(tmp_path: Path) -> None:
     arguments = [
         "--fuzz-device",

@@ -22,7 +22,8 @@ def test_a_gpu_reaches_everything() -> None:
 
 
 def test_a_cpu_has_neither_streams_nor_graphs() -> None:
-    assert set(UNREACHABLE["cpu"]) == {("execution.mode", Mode.GRAPH), ("execution.stream", CudaStream.SIDE)}
+    giant = ("execution.mode", Mode.GIANT)
+    assert set(UNREACHABLE["cpu"]) == {("execution.mode", Mode.GRAPH), ("execution.stream", CudaStream.SIDE), giant}
     on_side = dataclasses.replace(BUSY, execution=dataclasses.replace(BUSY.execution, mode=Mode.GRAPH))
     neutral = dataclasses.replace(on_side.execution, mode=Mode.CALL, stream=CudaStream.DEFAULT)
     assert reachable(on_side, "cpu") == dataclasses.replace(on_side, execution=neutral)
@@ -36,6 +37,12 @@ def test_what_is_drawn_for_a_cpu_is_the_same_without_them() -> None:
     assert any(case.execution.stream is CudaStream.SIDE for case in drawn)
     assert reached == [fields.replace(case, "execution.stream", CudaStream.DEFAULT) for case in drawn]
     assert {case.execution.mode for case in draw(reaching(cases_in(Mode.GRAPH), "cpu"), 10)} == {Mode.CALL}
+
+
+def test_a_run_without_giants_does_not_miss_them() -> None:
+    assert reasons("cuda") == {}
+    assert set(reasons("cuda", giant=False)) == {"execution.mode=giant"}
+    assert reasons("cpu", giant=False) == reasons("cpu"), "where there can be none, that is the reason"
 
 
 def test_reasons_are_named_by_classes_that_there_are() -> None:

@@ -16,12 +16,19 @@ from tests.strategies.helpers import draw
 
 
 def test_each_profile_takes_longer_and_includes_what_the_one_before_does() -> None:
-    for shorter, longer in itertools.pairwise(PROFILES.values()):
+    for shorter, longer in itertools.pairwise(profile for profile in PROFILES.values() if not profile.giant):
         assert shorter.budget < longer.budget
         assert shorter.watchdog <= longer.watchdog
         assert longer.slow or not shorter.slow
         assert longer.wide or not shorter.wide
         assert longer.large or not shorter.large
+
+
+def test_giants_have_a_profile_of_their_own() -> None:
+    assert [name for name, profile in PROFILES.items() if profile.giant] == ["giant"]
+    giant = PROFILES["giant"]
+    assert (giant.slow, giant.wide, giant.large) == (False, False, False)
+    assert giant.watchdog > DEFAULT_WATCHDOG
 
 
 def test_a_run_without_a_profile_is_the_run_that_it_was() -> None:

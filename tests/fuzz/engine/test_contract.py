@@ -11,6 +11,7 @@ from fuzz.engine.contract import (
     CONVENTIONS,
     CUDA_GRAPHS,
     GEMV_SURFACES,
+    GIANT_SURFACES,
     GRAPH_SURFACES,
     ISSUE_1862,
     OP_SURFACES,
@@ -32,7 +33,7 @@ from tests.fuzz.engine.helpers import FUSED, LEGACY, library
 
 CAST = "nn.Linear4bit.to(dtype)"
 EVERY_SURFACE = {path.surface for path in PATHS} | {QUANTIZE_SURFACE}
-SURFACES = sorted(EVERY_SURFACE - GRAPH_SURFACES - TRITON_SURFACES - {CAST})
+SURFACES = sorted(EVERY_SURFACE - GRAPH_SURFACES - GIANT_SURFACES - TRITON_SURFACES - {CAST})
 NOT_GEMV = sorted(set(SURFACES) - GEMV_SURFACES)
 
 
@@ -73,6 +74,15 @@ def test_nobody_says_whether_a_call_can_be_captured(surface: str, loaded: Librar
 def test_what_cannot_be_right_without_a_graph_cannot_be_with_one(surface: str) -> None:
     assert rule(case(blocksize=32), surface, LEGACY).ruling is Ruling.INVALID
     assert (rule(case(layout=Layout.IN_OUT), surface, FUSED).ruling is Ruling.INVALID) is (surface in OP_SURFACES)
+
+
+@pytest.mark.parametrize("surface", sorted(GIANT_SURFACES))
+@pytest.mark.parametrize("loaded", [FUSED, LEGACY], ids=["0.50", "0.48"])
+def test_nobody_says_how_large_a_weight_may_be(surface: str, loaded: Library) -> None:
+    row = rule(case(), surface, loaded)
+    assert row.ruling is Ruling.UNSPECIFIED
+    assert "how many elements" in row.source
+    assert rule(case(blocksize=32), surface, LEGACY).ruling is Ruling.INVALID
 
 
 @pytest.mark.parametrize("surface", SURFACES)
