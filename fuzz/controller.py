@@ -10,8 +10,9 @@ from _pytest.terminal import TerminalReporter
 
 from fuzz.distributed import elapsed, instruct, only_fuzzes, release, run_of, workers_of
 from fuzz.heartbeat import Heartbeat
-from fuzz.placement import counted, described
+from fuzz.placement import described
 from fuzz.plugin import PLAIN_INTERVAL, options_of
+from reports.counted import counted
 from reports.so_far import so_far
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from fuzz.campaign.confirm import AT_ONCE
 from fuzz.doctor.machine import cores, gibibytes
 from fuzz.engine.driver import free_memory
 from fuzz.engine.executor import SPARES
+from reports.counted import counted
 
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 THREADS: Final = "OMP_NUM_THREADS"
@@ -82,11 +83,6 @@ def described(workers: int, environment: Mapping[str, str], device: str) -> Iter
     needed, free = each * CHILDREN * CONTEXT, min(_of(usable, machine), default=0)
     if usable and needed > free:
         yield f"note: {each} workers on a GPU may take {gibibytes(needed)}, and {gibibytes(free)} are free; fewer of them would be safe"
-
-
-def counted(number: int, thing: str) -> str:
-    """A number of things."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _of(usable: tuple[str, ...], machine: list[int]) -> list[int]:

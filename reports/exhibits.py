@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from reports.affected import sentence
+from reports.counted import counted
 from reports.files import write_json, write_text
 from reports.finding import Finding
 from reports.issue import title, write_issue
@@ -82,7 +83,7 @@ def _index(shown: Shown) -> str:
         f"# bitsandbytes {prose(record.system.get('bitsandbytes', ''))}",
         "",
         f"{record.cases} cases in {record.seconds:.0f} s, {prose(where(record.system))}, seed {record.seed}, {prose(record.date)}:",
-        f"{_counted(len(findings))}. Each was reduced, failed in fresh processes, and its script was executed and failed alone.",
+        f"{counted(len(findings), 'finding')}. Each was reduced, failed in fresh processes, and its script was executed and failed alone.",
         *(line for kind in Severity for line in _table(kind, [one for one in findings if severity(one) is kind])),
         "",
         _WRITTEN,
@@ -99,7 +100,3 @@ def _table(kind: Severity, findings: Sequence[Finding]) -> Iterator[str]:
         links = [f"[issue]({finding.slug}/issue.md)", f"[script]({finding.slug}/repro.py)", f"[case]({finding.slug}/case.json)"]
         links += [f"[plot]({finding.slug}/{_plot(number)})" for number, _ in enumerate(pictures(finding))]
         yield f"| {cell(title(finding))} | {sentence(finding)} | {', '.join(links)} |"
-
-
-def _counted(findings: int) -> str:
-    return f"{findings} finding{'' if findings == 1 else 's'}"

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any, Final, Self
 
 from reports import schema
+from reports.counted import counted
 from reports.text import one_line
 
 
@@ -66,7 +67,7 @@ def lines(launches: Launches) -> Iterator[str]:
         return
     seen = sum(map(bool, launches.launched.values()))
     within = f"{seen} of {seen + len(launches.never)} that this GPU may run, of {len(launches.launched)} 4-bit kernels in the library"
-    yield f"kernels launched: {within} (by {_cases(launches.cases)} under a profiler)"
+    yield f"kernels launched: {within} (by {counted(launches.cases, 'case')} under a profiler)"
     if launches.never:
         yield f"never launched: {'; '.join(map(one_line, launches.never))}"
     for reason, names in launches.reasons:
@@ -93,7 +94,3 @@ def _both(one: Launches, other: Launches) -> Launches:
 def _lacks(launches: Launches, name: str) -> bool:
     """Whether a kernel was out of reach, or is not in the library at all."""
     return name in launches.unreachable or name not in launches.launched
-
-
-def _cases(count: int) -> str:
-    return f"{count} {'case' if count == 1 else 'cases'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from reports.counted import counted
 from reports.finding import Finding
 from reports.sanitizer import SanitizerReport
 from reports.text import cell, code, code_cell, prose
@@ -36,14 +37,10 @@ def memory_safety(finding: Finding, *, fold: bool = False) -> str:
 
 def outcome(report: SanitizerReport) -> str:
     """What a tool came to, in a few words."""
-    words = _counted(report.errors, "error")
+    words = counted(report.errors, "error", none="no")
     if report.warnings:
-        words += f" and {_counted(report.warnings, 'warning')}"
+        words += f" and {counted(report.warnings, 'warning')}"
     return words if report.complete else f"{words} before it was cut short"
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count or 'no'} {thing}{'' if count == 1 else 's'}"
 
 
 def _notes(reports: Sequence[SanitizerReport]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reports import coverage, launches
 from reports.affected import sentence
+from reports.counted import counted
 from reports.finding import Finding
 from reports.issue import title
 from reports.only_on import only_on
@@ -49,7 +50,7 @@ def summary_lines(record: RunRecord, findings: Sequence[Finding], root: Path) ->
 
 def _new(findings: Sequence[Finding], root: Path) -> Iterator[str]:
     for finding in findings:
-        yield f"  NEW  {title(finding)}  [{_cases(finding.observed)}]"
+        yield f"  NEW  {title(finding)}  [{counted(finding.observed, 'case')}]"
         yield f"       {root / 'findings' / finding.slug}"
         if affects := sentence(finding):
             yield f"       {affects}"
@@ -63,15 +64,11 @@ def _known(record: RunRecord) -> Iterator[str]:
     if record.known:
         yield f"known defects seen: {len(seen)} of {len(record.known)} rows that apply here"
     for row in seen:
-        yield f"  known  {one_line(row['title'])}  [{_cases(row['cases'])}]  ({one_line(row['link'])})"
+        yield f"  known  {one_line(row['title'])}  [{counted(row['cases'], 'case')}]  ({one_line(row['link'])})"
     for row in record.known:
         if row["state"] == "looks fixed":
             release = one_line(record.system["bitsandbytes"])
             yield f"  FIXED?  looks fixed in bitsandbytes {release}: {one_line(row['title'])}  ({one_line(row['link'])})"
-
-
-def _cases(count: int) -> str:
-    return f"{count} {'case' if count == 1 else 'cases'}"
 
 
 def where(system: dict[str, str]) -> str:

@@ -193,7 +193,7 @@ class Session:
             return
         try:
             with Executor(self.device, self.options.watchdog, spares=0) as executor:
-                found = survey(progress.witnesses.take(), executor, seconds)
+                found = survey(progress.witnesses.take(), executor, min(seconds, max(self.budget.left, 0.0)))
         except (HarnessError, OSError) as error:
             self._warnings.append(f"which kernels were launched is not known: {error}")
         else:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fuzz.commands.console import say
+from reports.counted import counted
 from reports.merge import Merged
 from reports.merge import merge as merge_reports
 from reports.only_on import only_on
@@ -52,12 +53,8 @@ def _print(merged: Merged, runs: int, into: Path) -> None:
         finding = item.finding
         state = "finding" if finding.verified else "not verified"
         only = f", {one_line(device)} only" if (device := only_on(finding)) else ""
-        say(f"{state}: {finding.signature}  [{_counted(finding.observed, 'case')} on {_counted(len(finding.sightings), 'system')}{only}]")
+        say(f"{state}: {finding.signature}  [{counted(finding.observed, 'case')} on {counted(len(finding.sightings), 'system')}{only}]")
     record = merged.record
     verified = sum(item.finding.verified for item in merged.findings)
-    numbers = f"{_counted(verified, 'finding')}, {len(record.unconfirmed)} unconfirmed, {_counted(record.cases, 'case')}"
-    say(f"{_counted(runs, 'directory', 'directories')} merged into {into}: {numbers}")
-
-
-def _counted(count: int, one: str, several: str = "") -> str:
-    return f"{count} {one if count == 1 else several or one + 's'}"
+    numbers = f"{counted(verified, 'finding')}, {len(record.unconfirmed)} unconfirmed, {counted(record.cases, 'case')}"
+    say(f"{counted(runs, 'directory', 'directories')} merged into {into}: {numbers}")

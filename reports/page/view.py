@@ -12,6 +12,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from reports.affected import affected, sentence
+from reports.counted import counted
 from reports.finding import Finding
 from reports.issue import expectation, other_paths, title, what_happens
 from reports.machines import system_info
@@ -109,8 +110,8 @@ class PageView:
         release = f"on bitsandbytes {self.record.system.get('bitsandbytes', '?')}"
         seen = len([row for row in self.known_met if row["state"] == SEEN])
         if self.findings or not seen:
-            return f"{self.findings or 'No'} finding{'' if self.findings == 1 else 's'} {release}"
-        return f"{seen} known defect{'' if seen == 1 else 's'} seen {release}, none new"
+            return f"{counted(self.findings, 'finding', none='No')} {release}"
+        return f"{counted(seen, 'known defect')} seen {release}, none new"
 
     @property
     def known_met(self) -> list[dict[str, Any]]:

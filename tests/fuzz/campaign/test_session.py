@@ -236,6 +236,12 @@ def test_a_long_run_looks_no_longer_than_it_takes_and_keeps_that_time(world: Wor
     assert [seconds for _, seconds in surveyed] == [module.SURVEY_LIMIT]
 
 
+def test_no_more_time_than_is_left_goes_into_it(world: World, surveyed: list[tuple[list[Case], float]]) -> None:
+    world.ran(survey=True, budget=600.0, spent=595.0)
+    ((_, seconds),) = surveyed
+    assert 0.0 <= seconds <= 5.0
+
+
 def test_a_second_search_adds_what_it_launches(world: World, surveyed: list[tuple[list[Case], float]]) -> None:
     session = world.session(survey=True)
     for share in (0.5, 1.0):

@@ -156,10 +156,17 @@ def test_giants_are_for_what_can_be_repeated_on_a_gpu() -> None:
 
 
 def test_without_room_nothing_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls_giant, "giant", None)  # it would be called
+    times: list[int] = []
+    made = calls_giant.giant
+
+    def noted(small: Prepared, number: int) -> Prepared:
+        times.append(number)
+        return made(small, number)
+
+    monkeypatch.setattr(calls_giant, "giant", noted)
     ready = prepared(memory=2**12)
-    monkeypatch.setattr(calls_giant, "giant", lambda prepared, times: prepared if times == 1 else None)
     assert torch.equal(calls_giant.dequantize(ready), calls.dequantize(ready))
+    assert times == [1]
 
 
 def test_the_repetition_that_is_least_like_the_small_one_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
